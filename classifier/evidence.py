@@ -1,0 +1,159 @@
+"""Why a theme: the exact share of every character in a theme's score.
+
+The model is linear, so a theme's log-odds are the sum of its features' contributions plus a bias.
+Each contribution is laid evenly on the characters of the places where the feature stands; adding
+up characters gives back the log-odds, and adjoining words that speak the same way make a phrase.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from itertools import groupby
+
+import numpy as np
+from numpy.typing import NDArray
+
+from classifier.article import Article, Evidence, Tagging
+from classifier.cleaning import BREAK, Cleaned
+from classifier.features import TITLE_COUNTS, read_sheet
+from classifier.model import Classifier
+
+TELLING = 0.15  # a word with less than this share of the strongest word's weight is not shown
+MAX_FOR, MAX_AGAINST = 8, 4  # phrases shown for and against each theme
+MAX_PHRASE = 16  # characters
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """One theme's log-odds taken apart: `bias` and the weights of `spans` add up to `logit`."""
+
+    theme: str
+    logit: float
+    bias: float
+    spans: tuple[Evidence, ...]  # the whole article, in reading order, titles first
+
+
+def explain(model: Classifier, article: Article) -> tuple[Explanation, ...]:
+    """Every theme of a model explained for one article; raises as `Classifier.tag` does."""
+    sheet = read_sheet(article)
+    scores = model.scores([article])
+    logits = model.logits(scores)[0]
+    counts = model.lexicon.count([sheet], model.tokenizer)
+    values = model.values(counts, 1) / counts.counts
+    shares = dict(zip(counts.rows.tolist(), values.tolist(), strict=True))
+    fields = (
+        ("title", article.title, sheet.title, TITLE_COUNTS),
+        ("text", article.text, sheet.text, 1),
+    )
+    weighed = [
+        (name, original, cleaned, _character_weights(model, cleaned, shares, repeat))
+        for name, original, cleaned, repeat in fields
+    ]
+    explanations = []
+    for theme, (slug, cutoffs) in enumerate(
+        zip(model.manifest.slugs, model.manifest.cutoffs, strict=True)
+    ):
+        bias = float(model.bias[theme]) * cutoffs.slope + cutoffs.offset
+        spans: list[Evidence] = []
+        for name, original, cleaned, weights in weighed:
+            own = weights[:, theme] * cutoffs.slope
+            units = _units(model, cleaned)
+            for start, end in _phrases(cleaned, own, units):
+                first, last = int(cleaned.offsets[start]), int(cleaned.offsets[end - 1]) + 1
+                weight = float(own[start:end].sum())
+                spans.append(Evidence(slug, original[first:last], name, first, last, weight))
+        explanations.append(Explanation(slug, float(logits[theme]), bias, tuple(spans)))
+    return tuple(explanations)
+
+
+def tag_with_evidence(model: Classifier, article: Article) -> Tagging:
+    """An article's slip with its telling phrases: for accepted and doubtful themes, strongest first."""
+    tagging = model.tag(article)
+    doubtful = set(unsettled_themes(model, tagging))
+    shown = [
+        reason
+        for explanation in explain(model, article)
+        if explanation.theme in tagging.themes or explanation.theme in doubtful
+        for reason in telling(explanation)
+    ]
+    return replace(tagging, evidence=tuple(shown))
+
+
+def unsettled_themes(model: Classifier, tagging: Tagging) -> Iterator[str]:
+    """Themes whose probability lies between the model's cut-offs for this slip."""
+    for slug, cutoffs in zip(model.manifest.slugs, model.manifest.cutoffs, strict=True):
+        probability = tagging.scores[slug]
+        sure_in = cutoffs.sure_in is not None and probability >= cutoffs.sure_in
+        sure_out = cutoffs.sure_out is not None and probability < cutoffs.sure_out
+        # A theme without promises is in doubt only where it might be there at all.
+        if not sure_in and not sure_out and probability >= cutoffs.accept / 5:
+            yield slug
+
+
+def telling(explanation: Explanation) -> list[Evidence]:
+    """The few phrases that a reader should see: strongest for, then strongest against."""
+    strongest = max((abs(span.weight) for span in explanation.spans), default=0.0)
+    ranked = sorted(
+        (span for span in explanation.spans if abs(span.weight) >= TELLING * strongest),
+        key=lambda span: -abs(span.weight),
+    )
+    spoken_for = [span for span in ranked if span.weight > 0][:MAX_FOR]
+    against = [span for span in ranked if span.weight < 0][:MAX_AGAINST]
+    return spoken_for + against
+
+
+def _character_weights(
+    model: Classifier, cleaned: Cleaned, shares: dict[int, float], repeat: int
+) -> Floats:
+    """(characters, themes): what each character of a field adds to each raw score."""
+    found = model.lexicon.occurrences(cleaned, model.tokenizer)
+    steps = np.zeros((len(cleaned.codes) + 1, len(model.bias)))
+    if found:
+        rows = np.array([one.row for one in found])
+        starts = np.array([one.start for one in found])
+        ends = np.array([one.end for one in found])
+        each = np.array([shares[one.row] for one in found]) * repeat / (ends - starts)
+        weights = each[:, None] * model.weights[rows]
+        np.add.at(steps, starts, weights)
+        np.subtract.at(steps, ends, weights)
+    return np.cumsum(steps, axis=0)[:-1]
+
+
+def _units(model: Classifier, cleaned: Cleaned) -> list[tuple[int, int]]:
+    """Words, and the single characters between them, covering a field in order."""
+    words = {start: start + len(word) for word, start in model.tokenizer.located(cleaned)}
+    units, at = [], 0
+    while at < len(cleaned.codes):
+        end = words.get(at, at + 1)
+        units.append((at, end))
+        at = end
+    return units
+
+
+def _phrases(
+    cleaned: Cleaned, weights: Floats, units: list[tuple[int, int]]
+) -> Iterator[tuple[int, int]]:
+    """Join adjoining words that speak the same way; whatever says little stands between them."""
+    said = [float(weights[start:end].sum()) for start, end in units]
+    strongest = max(map(abs, said), default=0.0)
+
+    def side(place: int) -> int:
+        start, end = units[place]
+        is_word = chr(int(cleaned.codes[start])).isalnum() and cleaned.codes[start] != BREAK
+        if not is_word or abs(said[place]) < TELLING * strongest:
+            return 0
+        return 1 if said[place] > 0 else -1
+
+    for speaks, run in groupby(range(len(units)), key=side):
+        first = None
+        for place in run:
+            start, end = units[place]
+            if first is not None and (not speaks or end - first > MAX_PHRASE):
+                yield first, start
+                first = start
+            first = start if first is None else first
+        if first is not None:
+            yield first, end

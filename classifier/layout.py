@@ -1,0 +1,236 @@
+"""What each line of a newspaper page looks like, before anyone asks which article it belongs to.
+
+The text layer of a page keeps no type sizes; what is left of its layout is where lines end, how
+long they are, what stands between them, and how they begin and stop.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import Enum
+
+from classifier.credit import Mark, fold
+from classifier.dateline import closing_mark, mark_of
+
+MAX_HEADLINE = 45  # characters in one line of a headline
+
+_LINE = re.compile(r"[^\n\r\f\v\x1c-\x1e\x85\u2028\u2029]+|\r\n?|[\n\f\v\x1c-\x1e\x85\u2028\u2029]")
+_CLOSERS = "”’\"'』」）)】]》〉"
+_STOPS = "。！？!?…；;｡"
+_PAIRS = (("“", "”"), ("‘", "’"), ("《", "》"), ("「", "」"), ("(", ")"), ("[", "]"))
+_HAN = re.compile(r"[\u3400-\u9fff]")
+_BAD_START = re.compile(r"[,，、。；;:：！？!?）)”’》」』】\]…%％]")
+_BULLETED = re.compile(r"[■□●◆◇▲△○◎]")
+_BAD_END = re.compile(
+    r"[,，、;；:：（(“‘《「『【\[<—\-~的了和与及在对把将为是或从向以被让使并而且就也都还又之其]$"
+)
+_DAY = (
+    r"(?:\d{4}|[〇零一二三四五六七八九]{4})年"
+    r"[\d一二三四五六七八九十]{1,3}月[\d一二三四五六七八九十]{1,3}日"
+)
+_PAPER = (
+    r"《?[\u4e00-\u9fff]{2,8}(?:[日晚晨早时时商快周]报|都市报|周刊|[日晚晨早時商快週]報)》?"
+)
+_FOLIO = re.compile(
+    rf"(?:第?\s?[A-Z]?\d{{1,3}}|第[一二三四五六七八九十]{{1,3}})\s?版|{_DAY}|{_PAPER}|"
+    r"\d{4}[-./]\d{1,2}[-./]\d{1,2}"
+)
+_ISSUE = re.compile(
+    r"(?:星期|周|礼拜)[一二三四五六日天]|农历\S{2,12}|今日\S{1,3}版|本期\d{1,2}版|"
+    r"[甲乙丙丁戊己庚辛壬癸][子丑寅卯辰巳午未申酉戌亥]年\S{0,8}|(?:总|第)\s?第?\s?\d{1,6}\s?[期号]|"
+    r"国内统一\S{0,8}(?:号|[:：])\S{0,14}|CN\s?\d\d\S{0,10}|邮发代号\S{0,10}|代号\S{0,10}"
+)
+_PAGE_NUMBER = re.compile(
+    r"[-—·\s]{0,3}[A-Z]?\d{1,3}[-—·\s]{0,3}|(?:[A-Z]\d{1,2}|0\d)\s?[\u4e00-\u9fff·]{0,8}|"
+    r"[\u4e00-\u9fff·]{2,6}\s?(?:[A-Z]\d{1,2}|0\d)"
+)
+_IMPRINT = re.compile(
+    r"(?:社址|地址|邮编|邮政编码|电话|(?:新闻|广告|发行)?热线|广告部|发行|传真|网址|(?:电子|投稿)?邮箱|"
+    r"E-?mail|主管|主办|出版|承印|印刷|定价|零售|每份|法律顾问|https?|广告(?:经营)?许可证|国内统一|"
+    r"邮发代号|微信公众号|官方微博|数字报|发件人|收件人|抄送|主题|日期|附件|发送时间|From|To|Subject|"
+    r"Date)\s?[:：]",
+    re.IGNORECASE,
+)
+_WEATHER = re.compile(
+    r"(?:今日|今天|明天|市区)?(?:天气|气温|气象)\S{0,4}[:：\s]|[^。]{0,40}\d\s?(?:℃|°C)[^。]{0,8}$"
+)
+_INDEX = re.compile(r"[^。]{2,40}(?:▶+|►+|→|详见|见|>>)\s?[A-Z]?\d{1,2}\s?版?$")
+_STEP = re.compile(
+    r"[（(]?(?:[一二三四五六七八九十]{1,3}|\d{1,2})[)）、．.]\s?(?!\d)|[①-⑳❶-❿]|"
+    r"第[一二三四五六七八九十\d]{1,3}[章节条步招](?:\s|$)|PART\s?\d|"
+    r"(?:问|答|记者|主持人|嘉宾|[QA])\s?[：:]|"
+    r"(?:时间|地点|电话|联系人|联系电话|联系方式|地址|[主承协]办单位|摘要|关键词|热线|附|注|备注)[：:]"
+)
+_SALUTATION = re.compile(
+    r"(?:尊敬的|敬爱的|亲爱的)?(?:各位)?(?:编辑|編輯|总编|记者|主编|报社|贵报|晚报|日报|老师|领导)\S{0,6}?"
+    r"(?:同志|老师|老師|先生|女士|部|们)?[:：,，]?(?:您好|你好)?[!！:：]?$"
+)
+_READER = r"(?:读者|市民|居民|网友|村民|业主|家长|群众|教师|党员|老人)"
+_SIGNED = re.compile(
+    rf"{_READER}(?:[\s:：]+\S{{2,6}})?$|一[名位](?:\S{{0,6}}){_READER}$|此致$|敬礼[!！]?$|"
+    r"(?:\S{2,12}\s+)?[\u4e00-\u9fff]{1,2}(?:女士|先生|某某?|师傅|大爷|大妈|阿姨|同学)$|"
+    r"(?:\d{4}年)?\d{1,2}月\d{1,2}日$"
+)
+
+
+class Kind(Enum):
+    """What a line can be taken for from its own looks."""
+
+    BODY = "body"
+    SHORT = "short"  # the shape of a line of headline; may as well be a sub-heading
+    STEP = "step"  # 一、…, （二）…, 问：…: inside an article, never a headline
+    FURNITURE = "furniture"  # folio, date, imprint, weather: the page's own
+    SALUTATION = "salutation"  # 编辑同志：
+    SIGNED = "signed"  # 任城区 李女士: how a letter ends
+    DATELINE = "dateline"
+    RESUMES = "resumes"
+    BYLINE = "byline"
+    PHOTO = "photo"
+    EDITORS = "editors"
+    NAMES = "names"
+    TURNS = "turns"
+
+
+_MARKED = {mark: Kind[mark.name] for mark in Mark}
+OPENINGS = frozenset({Kind.DATELINE, Kind.RESUMES, Kind.SALUTATION})
+CREDITS = frozenset({Kind.BYLINE, Kind.PHOTO, Kind.EDITORS, Kind.TURNS, Kind.SIGNED})
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One line of the page that is not blank."""
+
+    text: str  # without the spaces around it
+    start: int  # offsets of that text in the page
+    end: int
+    gap: int  # blank lines above it
+    indent: int  # spaces in front of it, a full-width one counting two
+    width: float  # as set: a Chinese character is 1, a Latin letter half
+    kind: Kind
+    stops: bool  # a sentence, or the whole article, ends with it
+
+
+def read_lines(page: str) -> list[Line]:
+    """Cut a page into its lines, blank ones counted but not kept.
+
+    >>> [(line.text, line.gap, line.kind.value) for line in read_lines("标题一行\\n\\n 路修好了。")]
+    [('标题一行', 0, 'short'), ('路修好了。', 1, 'body')]
+    """
+    lines: list[Line] = []
+    breaks = 0
+    for match in _LINE.finditer(page):
+        raw = match[0]
+        text = raw.strip()
+        if not text:
+            # A line of spaces ends with a break of its own; only breaks are counted.
+            breaks += raw[-1] in "\n\r\f\v\x1c\x1d\x1e\x85\u2028\u2029"
+            continue
+        lead = raw[: len(raw) - len(raw.lstrip())]
+        start = match.start() + len(lead)
+        indent = len(lead) + lead.count("\u3000") + 3 * lead.count("\t")
+        width = (len(text) + sum(char > "\u2e7f" for char in text[:200])) / 2
+        kind = _kind(text)
+        stops = kind in CREDITS or ends_sentence(text)
+        gap = max(0, breaks - 1) if lines else 0
+        lines.append(Line(text, start, start + len(text), gap, indent, width, kind, stops))
+        breaks = 0
+    return lines
+
+
+def ends_sentence(text: str) -> bool:
+    """Whether a line can be the end of a paragraph: 。, ！”, an end byline; not ， or a word.
+
+    >>> ends_sentence("路修好了。”"), ends_sentence("“双向"), ends_sentence("路通了。（王明）")
+    (True, False, True)
+    """
+    core = text.rstrip(_CLOSERS + " \u3000")
+    if not core or core[-1] in _STOPS or text[-1] in ":：":
+        return True
+    if core[-1] == "." and not _HAN.search(text[-12:]):
+        return True
+    if text[-1] in "）)】]摄攝图圖" or _BULLETED.search(text[-40:]):
+        return closing_mark(text) is not None
+    return False
+
+
+def headline_shaped(text: str) -> bool:
+    """Whether one line could be set as a headline: short, whole, and not a sentence's piece.
+
+    >>> headline_shaped("张楼镇 让流动党员“有家可归”"), headline_shaped("业家的资源优势,建立完善")
+    (True, False)
+    """
+    if not 2 <= len(text) <= MAX_HEADLINE or len(_HAN.findall(text)) < 2:
+        return False
+    folded = fold(text)
+    if "。" in text[:-1] or ";" in folded or folded.count(",") > 2:
+        return False
+    if _BAD_START.match(text) or _BAD_END.search(text) or text[-1] in "。":
+        return False
+    return all(folded.count(left) == folded.count(right) for left, right in _PAIRS)
+
+
+def asks_or_exclaims(text: str) -> bool:
+    """Whether a line ends in ！ or ？, as a sentence does and a headline may."""
+    return text.rstrip(_CLOSERS)[-1:] in tuple("！？!?…")
+
+
+def full_lines(lines: Sequence[Line]) -> list[bool]:
+    """For each line, whether it fills its column, so that its end means nothing.
+
+    A column is known by three or more broken lines of one width among the eight above or below.
+    """
+    broken = [
+        round(line.width) if not line.stops and 8 <= line.width <= 60 else 0 for line in lines
+    ]
+    full = [False] * len(lines)
+    for order in (range(len(lines)), range(len(lines) - 1, -1, -1)):
+        seen: Counter[int] = Counter()
+        window: list[int] = []
+        for i in order:
+            if window:
+                column, votes = max(seen.items(), key=lambda item: (item[1], item[0]))
+                if votes >= 3 and -2.6 <= lines[i].width - column <= 1.6:
+                    full[i] = True
+            window.append(broken[i])
+            seen[broken[i]] += bool(broken[i])
+            if len(window) > 8:
+                old = window.pop(0)
+                seen[old] -= bool(old)
+    return full
+
+
+def _kind(text: str) -> Kind:
+    if len(text) < 2:
+        return Kind.BODY
+    if len(text) <= 90:
+        if _STEP.match(text):
+            return Kind.STEP
+        if _is_furniture(text):
+            return Kind.FURNITURE
+    if (mark := mark_of(text)) is not None:
+        return _MARKED[mark]
+    if len(text) <= 16:
+        if _SALUTATION.match(text) and text[-1] in ":：,，们!！":
+            return Kind.SALUTATION
+        if _SIGNED.match(text):
+            return Kind.SIGNED
+    return Kind.SHORT if headline_shaped(text) else Kind.BODY
+
+
+def _is_furniture(text: str) -> bool:
+    """Folios, dates, imprints: lines of which nothing is left once their stock parts are gone."""
+    if len(_IMPRINT.findall(text)) >= (1 if _IMPRINT.match(text) else 2):
+        return True
+    if _INDEX.fullmatch(text) or (len(text) <= 60 and _WEATHER.match(text) and text[-1] != "。"):
+        return True
+    if _PAGE_NUMBER.fullmatch(text):
+        return True
+    if "。" in text or "，" in text:
+        return False
+    folios, issues = _FOLIO.findall(text), _ISSUE.findall(text)
+    left = len(re.sub(r"[\W_]+", "", _ISSUE.sub("", _FOLIO.sub("", text))))
+    # A column's name, an editor or two, the paper in pinyin may share the line with them.
+    return left <= (40 if len(folios) + len(issues) > 1 else 6 if folios else 0)

@@ -1,0 +1,379 @@
+"""A trained model: read, checked, and only then built; then asked for slips.
+
+A model is a folder with two files. `manifest.json` says what the model is and what the arrays must
+be; `arrays.npz` holds numbers and nothing else. Loading runs no code from either: the manifest is
+read with a size limit, its own digest and the arrays' are compared, every shape is checked against
+the manifest, and the first object of the model is made after that.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import zipfile
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from classifier import cleaning
+from classifier.article import MAX_CHARS, Article, Decision, Tagging
+from classifier.errors import EmptyArticle, ModelDamaged, ModelForeign, ModelMissing, TooLarge
+from classifier.features import (
+    BLOCKS,
+    GRAM_LENGTHS,
+    TITLE_COUNTS,
+    Counts,
+    Displacements,
+    Keys,
+    Lexicon,
+    Sheet,
+    read_sheet,
+)
+from classifier.themes import Theme, theme_from_json
+from classifier.tokens import Tokenizer, TokenizerSpec, open_tokenizer
+
+# Format 1: first release.
+FORMAT = 1
+MANIFEST, ARRAYS = "manifest.json", "arrays.npz"
+MAX_MANIFEST_BYTES = 4_000_000
+MAX_ARRAY_BYTES = 1_000_000_000
+
+FEATURES = {"gram_lengths": [*GRAM_LENGTHS], "title_counts": TITLE_COUNTS}
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Cutoffs:
+    """What turns one theme's score into a probability and a verdict."""
+
+    slope: float  # logit = slope * score + offset (Platt 1999), fitted out of fold
+    offset: float
+    accept: float  # probability from which the theme is among an article's themes
+    sure_in: float | None  # probability from which it is settled as in; None: never
+    sure_out: float | None  # probability below which it is settled as out; None: never
+
+    def as_json(self) -> dict[str, float | None]:
+        """The manifest's form."""
+        return {name: getattr(self, name) for name in self.__slots__}
+
+
+@dataclass(frozen=True, slots=True)
+class Arrays:
+    """The numbers of a model; V features, T themes."""
+
+    words: tuple[str, ...]
+    grams: Keys
+    displacements: Displacements
+    idf: Floats  # (V,)
+    weights: Floats  # (V, T), scaled per block
+    bias: Floats  # (T,)
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """What a model is; everything but the numbers."""
+
+    id: str
+    created: str  # ISO 8601
+    themes: tuple[Theme, ...]
+    cutoffs: tuple[Cutoffs, ...]  # one per theme
+    promises: tuple[dict[str, Any], ...]  # one per theme, as the report words them
+    tokenizer: TokenizerSpec
+    coverage_floor: float  # an article that the model knows less of is never settled
+    size_floor: int  # nor one with fewer feature occurrences
+    training: dict[str, Any]  # counts, digests, versions, scores
+    probes: tuple[dict[str, Any], ...] = ()  # texts and their scores, to try before serving
+
+    @property
+    def slugs(self) -> tuple[str, ...]:
+        """The themes' slugs, in the order of the arrays."""
+        return tuple(theme.slug for theme in self.themes)
+
+    def as_json(self) -> dict[str, Any]:
+        """The form in `manifest.json`, without the digests."""
+        return {
+            "format": FORMAT,
+            "id": self.id,
+            "created": self.created,
+            "themes": [
+                {**theme.as_json(), "cutoffs": cutoffs.as_json(), "promise": promise}
+                for theme, cutoffs, promise in zip(
+                    self.themes, self.cutoffs, self.promises, strict=True
+                )
+            ],
+            "features": FEATURES,
+            "tokenizer": self.tokenizer.as_json(),
+            "cleaning": cleaning.VERSION,
+            "coverage_floor": self.coverage_floor,
+            "size_floor": self.size_floor,
+            "training": self.training,
+            "probes": [*self.probes],
+        }
+
+
+class Classifier:
+    """A model in memory; only reads, so any number of threads may ask it at once."""
+
+    def __init__(self, manifest: Manifest, arrays: Arrays, tokenizer: Tokenizer) -> None:
+        self.manifest = manifest
+        self.tokenizer = tokenizer
+        self.lexicon = Lexicon(arrays.words, arrays.grams, arrays.displacements)
+        self.idf = arrays.idf
+        self.weights = arrays.weights
+        self.bias = arrays.bias
+        self._columns = [np.ascontiguousarray(column) for column in arrays.weights.T]
+        self._slopes = np.array([cutoffs.slope for cutoffs in manifest.cutoffs])
+        self._offsets = np.array([cutoffs.offset for cutoffs in manifest.cutoffs])
+
+    @property
+    def id(self) -> str:
+        """The model's version id, as in every receipt."""
+        return self.manifest.id
+
+    def tag(self, article: Article) -> Tagging:
+        """One article's slip.
+
+        Raises EmptyArticle where there is nothing to read, TooLarge beyond `MAX_CHARS`.
+        """
+        return self._tag_chunk([article])[0]
+
+    def tag_many(self, articles: Iterable[Article], *, chunk: int = 256) -> Iterator[Tagging]:
+        """The slips of many articles, in order; the same numbers as one at a time."""
+        pending = iter(articles)
+        while batch := list(islice(pending, chunk)):
+            yield from self._tag_chunk(batch)
+
+    def scores(self, articles: Sequence[Article]) -> Floats:
+        """The linear model's raw scores, (articles, themes); what scikit-learn would say."""
+        return self._score([read_sheet(article) for article in articles])[0]
+
+    def values(self, counts: Counts, articles: int) -> Floats:
+        """Sublinear tf times idf, each block of each article scaled to length one."""
+        values = np.log(counts.counts)
+        values += 1.0
+        values *= self.idf[counts.rows]
+        blocks = counts.articles * BLOCKS + (counts.rows >= len(self.lexicon.words))
+        squares = np.bincount(blocks, weights=values * values, minlength=articles * BLOCKS)
+        lengths = np.sqrt(squares)
+        lengths[lengths == 0] = 1.0
+        values /= lengths[blocks]
+        return values
+
+    def logits(self, scores: Floats) -> Floats:
+        """Calibrated log-odds of raw scores, theme by theme."""
+        return scores * self._slopes + self._offsets
+
+    def _score(self, sheets: Sequence[Sheet]) -> tuple[Floats, Counts]:
+        counts = self.lexicon.count(sheets, self.tokenizer)
+        values = self.values(counts, len(sheets))
+        scores = np.empty((len(sheets), len(self.bias)))
+        for theme, column in enumerate(self._columns):
+            # bincount adds in order, article by article: a batch gives the very bits of one.
+            scores[:, theme] = np.bincount(
+                counts.articles, weights=values * column[counts.rows], minlength=len(sheets)
+            )
+        scores += self.bias
+        return scores, counts
+
+    def _tag_chunk(self, articles: Sequence[Article]) -> list[Tagging]:
+        for article in articles:
+            check_article(article)
+        scores, counts = self._score([read_sheet(article) for article in articles])
+        probabilities = sigmoid(self.logits(scores))
+        return [
+            self._slip(article, row, known, size)
+            for article, row, known, size in zip(
+                articles,
+                probabilities.tolist(),
+                counts.known.tolist(),
+                counts.size.tolist(),
+                strict=True,
+            )
+        ]
+
+    def _slip(self, article: Article, row: list[float], known: float, size: int) -> Tagging:
+        manifest = self.manifest
+        accepted = []
+        settled = known >= manifest.coverage_floor and size >= manifest.size_floor
+        for slug, probability, cutoffs in zip(manifest.slugs, row, manifest.cutoffs, strict=True):
+            if probability >= cutoffs.accept:
+                accepted.append((-probability, slug))
+                settled = settled and cutoffs.sure_in is not None and probability >= cutoffs.sure_in
+            else:
+                settled = (
+                    settled and cutoffs.sure_out is not None and probability < cutoffs.sure_out
+                )
+        decision = Decision.REVIEW
+        if settled:
+            decision = Decision.AUTO if accepted else Decision.NONE
+        return Tagging(
+            id=article.id,
+            title=article.title,
+            themes=tuple(slug for _, slug in sorted(accepted)),
+            decision=decision,
+            scores=dict(zip(manifest.slugs, row, strict=True)),
+            coverage=known,
+            model=manifest.id,
+        )
+
+
+def check_article(article: Article) -> None:
+    """Refuse what cannot be tagged: nothing at all, or more than `MAX_CHARS`."""
+    length = len(article.title) + len(article.text)
+    if length > MAX_CHARS:
+        raise TooLarge(
+            f"全文 {length} 字，超过上限 {MAX_CHARS} 字",
+            where=article.id or article.title[:20],
+            fix="请分篇后再投",
+        )
+    if not (article.text.strip() or article.title.strip()):
+        raise EmptyArticle("标题和正文都是空的", where=article.id, fix="请补上正文")
+
+
+def sigmoid(logits: Floats) -> Floats:
+    """Probability from log-odds; no overflow at either end."""
+    return 0.5 * (1.0 + np.tanh(0.5 * logits))
+
+
+def digest(content: bytes) -> str:
+    """The sha256 that manifests and receipts name files by."""
+    return hashlib.sha256(content).hexdigest()
+
+
+def pack(arrays: Arrays) -> bytes:
+    """The bytes of `arrays.npz`; the same arrays give the same bytes."""
+    buffer = io.BytesIO()
+    np.savez(
+        buffer,
+        words=np.frombuffer("\n".join(arrays.words).encode("utf-8"), dtype=np.uint8),
+        grams=arrays.grams,
+        displacements=arrays.displacements,
+        idf=arrays.idf,
+        weights=arrays.weights,
+        bias=arrays.bias,
+    )
+    return buffer.getvalue()
+
+
+def write_manifest(manifest: Manifest, packed: bytes) -> bytes:
+    """The bytes of `manifest.json`, with the digests of the arrays and of itself."""
+    record = manifest.as_json()
+    record["arrays"] = {"sha256": digest(packed), "bytes": len(packed)}
+    record["digest"] = _self_digest(record)
+    return (json.dumps(record, ensure_ascii=False, indent=1, sort_keys=True) + "\n").encode()
+
+
+def _self_digest(record: dict[str, Any]) -> str:
+    bare = {name: value for name, value in record.items() if name != "digest"}
+    return digest(json.dumps(bare, ensure_ascii=False, sort_keys=True).encode())
+
+
+def load(folder: Path) -> Classifier:
+    """A model from its folder.
+
+    Raises ModelMissing, ModelDamaged (files are not what the manifest says) or ModelForeign
+    (another format, tokenizer, dictionary or cleaning); each says what to do.
+    """
+    record = read_manifest(folder)
+    manifest = _manifest_from(record, folder)
+    packed = _read_file(folder, ARRAYS, MAX_ARRAY_BYTES)
+    if len(packed) != record["arrays"]["bytes"] or digest(packed) != record["arrays"]["sha256"]:
+        raise _damaged(folder, f"{ARRAYS} 与清单中的摘要不符")
+    tokenizer = open_tokenizer(manifest.tokenizer)
+    return Classifier(manifest, _unpack(packed, len(manifest.themes), folder), tokenizer)
+
+
+def read_manifest(folder: Path) -> dict[str, Any]:
+    """A model's manifest as JSON, its digest checked; raises as `load` does."""
+    content = _read_file(folder, MANIFEST, MAX_MANIFEST_BYTES)
+    try:
+        record = json.loads(content)
+        whole = isinstance(record, dict) and record.get("digest") == _self_digest(record)
+    except (ValueError, RecursionError):
+        whole, record = False, {}
+    if not whole:
+        raise _damaged(folder, f"{MANIFEST} 内容不完整或被改动过")
+    if record.get("format") != FORMAT:
+        raise _foreign(folder, f"模型格式是 {record.get('format')}，本程序只读格式 {FORMAT}")
+    if record.get("cleaning") != cleaning.VERSION:
+        raise _foreign(folder, f"模型按清洗规则 {record.get('cleaning')} 训练，本程序是 {cleaning.VERSION}")
+    if record.get("features") != FEATURES:
+        raise _foreign(folder, "模型的特征设置与本程序不同")
+    return record
+
+
+def _read_file(folder: Path, name: str, limit: int) -> bytes:
+    path = folder / name
+    try:
+        with path.open("rb") as stream:
+            content = stream.read(limit + 1)
+    except FileNotFoundError:
+        raise ModelMissing(
+            f"没有文件 {name}", where=str(folder), fix="请用 gaoqian models list 查看现有模型"
+        ) from None
+    except OSError as error:
+        raise ModelDamaged(f"{name} 读不出来（{error.strerror}）", where=str(folder)) from None
+    if len(content) > limit:
+        raise _damaged(folder, f"{name} 超过 {limit} 字节")
+    return content
+
+
+def _manifest_from(record: dict[str, Any], folder: Path) -> Manifest:
+    try:
+        themes = record["themes"]
+        spec = record["tokenizer"]
+        return Manifest(
+            id=str(record["id"]),
+            created=str(record["created"]),
+            themes=tuple(theme_from_json(theme) for theme in themes),
+            cutoffs=tuple(Cutoffs(**theme["cutoffs"]) for theme in themes),
+            promises=tuple(theme["promise"] for theme in themes),
+            tokenizer=TokenizerSpec(spec["name"], spec["dictionary"], tuple(spec["user_words"])),
+            coverage_floor=float(record["coverage_floor"]),
+            size_floor=int(record["size_floor"]),
+            training=dict(record["training"]),
+            probes=tuple(record["probes"]),
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        raise _damaged(folder, f"{MANIFEST} 缺少或写错了 {error}") from None
+
+
+def _unpack(packed: bytes, themes: int, folder: Path) -> Arrays:
+    try:
+        with zipfile.ZipFile(io.BytesIO(packed)) as archive:
+            # A member's header may claim any size; what it may claim is bounded by what was read.
+            if sum(member.file_size for member in archive.infolist()) > len(packed):
+                raise _damaged(folder, f"{ARRAYS} 自称的大小与实际不符")
+        with np.load(io.BytesIO(packed), allow_pickle=False) as stored:
+            arrays = {name: stored[name] for name in stored.files}
+        words = tuple(arrays["words"].tobytes().decode("utf-8").split("\n"))
+        features = len(words) + len(arrays["grams"])
+        expected = {
+            "words": (np.uint8, arrays["words"].shape),
+            "grams": (np.uint64, (len(arrays["grams"]),)),
+            "displacements": (np.uint32, (len(arrays["displacements"]),)),
+            "idf": (np.float64, (features,)),
+            "weights": (np.float64, (features, themes)),
+            "bias": (np.float64, (themes,)),
+        }
+    except (KeyError, TypeError, ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
+        raise _damaged(folder, f"{ARRAYS} 读不成数组（{error}）") from None
+    found = {name: (array.dtype, array.shape) for name, array in arrays.items()}
+    if found != {name: (np.dtype(kind), shape) for name, (kind, shape) in expected.items()}:
+        raise _damaged(folder, f"{ARRAYS} 的数组大小互相矛盾")
+    return Arrays(words=words, **{name: arrays[name] for name in expected if name != "words"})
+
+
+def _damaged(folder: Path, what: str) -> ModelDamaged:
+    return ModelDamaged(what, where=str(folder), fix="请用 gaoqian models rollback 换回上一版")
+
+
+def _foreign(folder: Path, what: str) -> ModelForeign:
+    return ModelForeign(what, where=str(folder), fix="请用 gaoqian train 重新训练")

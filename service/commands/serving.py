@@ -1,0 +1,77 @@
+"""`gaoqian serve` and `gaoqian config`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from service.settings import SETTINGS, read_settings
+
+if TYPE_CHECKING:
+    from flask import Flask
+
+    from service.settings import Settings
+
+
+@click.command(short_help="启动网页与接口服务")
+@click.option("--host", help="监听的地址")
+@click.option("--port", type=click.IntRange(0, 65535), help="监听的端口")
+@click.option("--workers", type=click.IntRange(1, 64), help="进程数")
+def serve(host: str | None, port: int | None, workers: int | None) -> None:
+    """启动网页与接口服务；Ctrl-C 或 SIGTERM 停止，手头的请求先做完。"""
+    from service.app import create_app
+
+    given = {"host": host, "port": port, "workers": workers}
+    settings = read_settings().replaced(
+        {name: value for name, value in given.items() if value is not None}
+    )
+    app = create_app(settings)
+    served = app.extensions["gaoqian.served"]
+    served.refresh()  # before the processes fork: they share the dictionary and the model
+    if not served.status().serving:
+        click.echo(f"注意：{served.status().problem}", err=True)
+    click.echo(f"稿签在 http://{settings['host']}:{settings['port']}/ ，Ctrl-C 停止。", err=True)
+    _run(app, settings)
+
+
+def _run(app: Flask, settings: Settings) -> None:
+    from gunicorn.app.base import BaseApplication
+
+    def follow_the_pointer(_: Any) -> None:
+        app.extensions["gaoqian.served"].watch()
+
+    options = {
+        "bind": f"{settings['host']}:{settings['port']}",
+        "workers": settings["workers"],
+        "threads": settings["threads"],
+        "worker_class": "gthread",
+        "timeout": settings["timeout"],
+        "graceful_timeout": settings["timeout"],
+        "keepalive": 15,
+        "preload_app": True,
+        "loglevel": "warning",
+        "proc_name": "gaoqian",
+        "post_worker_init": follow_the_pointer,
+        "control_socket_disable": True,
+    }
+
+    class Server(BaseApplication):  # type: ignore[misc]
+        def load_config(self) -> None:
+            for name, value in options.items():
+                if name in self.cfg.settings:
+                    self.cfg.set(name, value)
+
+        def load(self) -> Flask:
+            return app
+
+    Server().run()
+
+
+@click.command(short_help="列出全部设置")
+def config() -> None:
+    """列出全部设置、现在的值和它从哪里来。"""
+    settings = read_settings()
+    for setting in SETTINGS:
+        value, source = settings[setting.name], settings.sources[setting.name]
+        click.echo(f"{setting.name} = {value}    # {setting.help}（{source}；{setting.variable}）")

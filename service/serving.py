@@ -1,0 +1,104 @@
+"""The model that this process serves, and how it follows the pointer without dropping a request.
+
+A request takes the model once and keeps it to its end. Beside the requests one thread looks at the
+pointer; a new version is loaded, asked its probes, and only then put in place of the old one. What
+cannot be loaded is not served: the old model goes on and `status` says why.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from classifier.errors import GaoqianError, ModelMissing
+from classifier.model import Classifier
+from classifier.registry import Registry, check_probes
+
+Clock = Callable[[], float]  # seconds, monotonic
+
+
+@dataclass(frozen=True, slots=True)
+class ServingStatus:
+    """What this process serves, and what it should serve."""
+
+    serving: str | None
+    promoted: str | None
+    problem: str  # why the promoted version is not served, "" where there is nothing to say
+    lag: float  # seconds since the two first differed, 0 where they agree
+
+
+class ServedModel:
+    """The current model of a registry, kept current."""
+
+    def __init__(
+        self, registry: Registry, *, interval: float = 1.0, clock: Clock = time.monotonic
+    ) -> None:
+        self._registry = registry
+        self._interval = interval
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._model: Classifier | None = None
+        self._status = ServingStatus(None, None, "", 0.0)
+        self._differs_since: float | None = None
+        self._refused: str | None = None
+        self._watcher: threading.Thread | None = None
+        self._stopped = threading.Event()
+
+    def model(self) -> Classifier:
+        """The model to answer with; raises ModelMissing with the cause where there is none."""
+        model = self._model
+        if model is None:
+            self.refresh()
+            model = self._model
+        if model is None:
+            raise ModelMissing(
+                self._status.problem or "还没有可用的模型", fix="请先运行 gaoqian train"
+            )
+        return model
+
+    def status(self) -> ServingStatus:
+        """The state as of the last look at the pointer, lag counted up to now."""
+        status, since = self._status, self._differs_since
+        lag = 0.0 if since is None else self._clock() - since
+        return ServingStatus(status.serving, status.promoted, status.problem, lag)
+
+    def refresh(self) -> None:
+        """Look at the pointer once and follow it."""
+        with self._lock:
+            serving = self._model.id if self._model else None
+            promoted, problem = serving, ""
+            try:
+                promoted = self._registry.current_id()
+                if promoted != serving and promoted != self._refused:
+                    model = self._registry.load(promoted)
+                    check_probes(model)
+                    self._model, serving, self._refused = model, promoted, None
+                elif promoted != serving:
+                    problem = self._status.problem  # already refused; do not load it every second
+            except GaoqianError as error:
+                problem = str(error)
+                if promoted != serving:
+                    self._refused = promoted
+            if promoted == serving:
+                self._differs_since = None
+            elif self._differs_since is None:
+                self._differs_since = self._clock()
+            self._status = ServingStatus(serving, promoted, problem, 0.0)
+
+    def watch(self) -> None:
+        """Follow the pointer from now on; call once in each process, after it has forked."""
+        if self._watcher is None or not self._watcher.is_alive():
+            self._watcher = threading.Thread(target=self._watch, name="model-watch", daemon=True)
+            self._watcher.start()
+
+    def stop(self) -> None:
+        """End the watching thread."""
+        self._stopped.set()
+        if self._watcher is not None:
+            self._watcher.join()
+
+    def _watch(self) -> None:
+        while not self._stopped.wait(self._interval):
+            self.refresh()

@@ -1,0 +1,1 @@
+"""Labelled articles in, a model folder and its report out."""

@@ -1,0 +1,115 @@
+"""The training run: corpus files in, a model folder with its report out."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import joblib
+
+from classifier.errors import GaoqianError
+from classifier.model import ARRAYS, MANIFEST, Manifest, pack, write_manifest
+from classifier.registry import write_folder
+from training.evaluation import evaluate_training
+from training.fit import Tell, Trained, train
+from training.labelled import BUNDLED, read_corpus
+from training.pipeline import Recipe
+
+REPORT, REPORT_PAGE, PIPELINE = "report.json", "report.html", "pipeline.joblib"
+
+
+def run_training(
+    paths: Sequence[Path] = (BUNDLED,),
+    *,
+    recipe: Recipe,
+    now: datetime,
+    tell: Tell,
+    user_words: Sequence[str] = (),
+    jobs: int = 2,
+) -> tuple[Manifest, dict[str, bytes], dict[str, Any]]:
+    """Train on labelled files: the manifest, the files of the model folder, and the report.
+
+    Raises CorpusRefused with every problem in the files; writes nothing.
+    """
+    corpus = read_corpus(paths)
+    trained = train(corpus, recipe=recipe, now=now, tell=tell, user_words=user_words, jobs=jobs)
+    tell("评估，写报告")
+    report = evaluate_training(trained)
+    summary = {name: report[name] for name in ("macro_f1", "macro_f1_interval", "exact_sets")}
+    manifest = replace(trained.manifest, training={**trained.manifest.training, **summary})
+    return manifest, _files(trained, manifest, report), report
+
+
+def write_model(folder: Path, files: dict[str, bytes]) -> None:
+    """Write a model folder of its own; refuses to write over anything."""
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise GaoqianError("已有内容，不覆盖", where=str(folder), fix="请换一个空文件夹")
+    if folder.is_dir():
+        folder.rmdir()
+    write_folder(folder, files)
+
+
+def _files(trained: Trained, manifest: Manifest, report: dict[str, Any]) -> dict[str, bytes]:
+    packed = pack(trained.arrays)
+    pipeline = io.BytesIO()
+    joblib.dump(trained.pipeline, pipeline, compress=3)
+    return {
+        ARRAYS: packed,
+        MANIFEST: write_manifest(manifest, packed),
+        REPORT: (json.dumps(report, ensure_ascii=False, indent=1) + "\n").encode(),
+        REPORT_PAGE: report_page(manifest, report).encode(),
+        # For people with notebooks; the service never opens it.
+        PIPELINE: pipeline.getvalue(),
+    }
+
+
+def report_page(manifest: Manifest, report: dict[str, Any]) -> str:
+    """The report as a page in Chinese that needs nothing but a browser."""
+    environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
+    names = {theme.slug: theme.name for theme in manifest.themes}
+    environment.filters["name_of"] = lambda slug: names.get(slug, slug)
+    template = environment.from_string(
+        Path(__file__).with_name("report.html").read_text(encoding="utf-8")
+    )
+    return template.render(
+        manifest=manifest,
+        report=report,
+        names=names,
+        themes=list(zip(manifest.themes, manifest.promises, strict=True)),
+        percent=lambda share: "—" if share is None else f"{share:.1%}",
+    )
+
+
+def summary_lines(manifest: Manifest, report: dict[str, Any]) -> list[str]:
+    """What the command line prints of a report."""
+    names = {theme.slug: theme.name for theme in manifest.themes}
+    low, high = report["macro_f1_interval"]
+    themeless = report["themeless"]
+    lines = [f"宏 F1 {report['macro_f1']:.4f}（95% 区间 {low:.4f}–{high:.4f}，折外）"]
+    for slug, figures in report["themes"].items():
+        lines.append(
+            f"  {names.get(slug, slug)}  {figures['support']} 篇  准确率 {figures['precision']:.3f}"
+            f"  查全率 {figures['recall']:.3f}  F1 {figures['f1']:.3f}"
+        )
+    lines.append(f"主题全对 {report['exact_sets']:.1%}，校准误差 {report['calibration_error']:.4f}")
+    for words, count, share in (
+        ("无主题稿", themeless["articles"], themeless["tagged"]),
+        ("其中难例", themeless["hard"], themeless["hard_tagged"]),
+    ):
+        if share is not None:
+            lines.append(f"{words} {count} 篇，误标 {share:.1%}")
+    for row in report.get("decisions", ()):
+        if row["precision"] is not None:
+            lines.append(
+                f"承诺 {row['promise']:.0%}：已定 {row['settled']:.1%}，准确率 {row['precision']:.3f}，"
+                f"查全率 {row['recall']:.3f}，全对 {row['exact_sets']:.1%}"
+            )
+        else:
+            lines.append(f"承诺 {row['promise']:.0%}：数据不足，全部送审")
+    return lines
