@@ -50,7 +50,7 @@ _SURNAMES = frozenset(
     "麦原虞敬应农冒凤和巩平庆逄逯崇尚尉居尧岑帅幸库延弓彦戎扈折昝明智暴朴束杭晁桑楚楼檀毋水汝沃沙"
     "沐满潜濮焉爱牧狐独璩甫画眭矫祖禹禾种竹筱粟索綦缪羊翦耶肇胥胶舍良芮苍茅茹荀荆荣荫莘莱菅营萨葆"
     "蒯蒲蓟蔺藏蔚虎衡袭訾诸谌谯豆贝贡贲赏赫辕那邝邰邴郏郗郦鄂鉴银锁闻阙阚隗雍霞青靖鞠韶顿须颛飞"
-    "骆鱼鲜鸡麻黑"
+    "骆鱼鲜鸡麻黑慕嵇仉勾郄亓"
 )
 _DOUBLE_SURNAMES = _words(
     "欧阳 上官 司马 诸葛 司徒 东方 独孤 南宫 夏侯 皇甫 尉迟 公孙 慕容 令狐 轩辕 "
@@ -130,7 +130,7 @@ _SOURCE = re.compile(
 )
 _TAKEN_FROM = re.compile(r"(?:据|综合|本文据).{2,20}(?:电|报[道导]|消息|整理|网站)")
 _AUTHOR_IS = re.compile(r"作者\s?(?:单位)?\s?(?:系|为|是|单位)\s?:?\s?")
-_RESUMES = re.compile(r"[(\[]?\s?紧?(?:上接|接第)\s?[^()\[\]]{1,12}[)\]]?")
+_RESUMES = re.compile(r"[(\[]?\s?紧?(?:上接|接第)\s?[^()\[\]。,]{0,8}版[^()\[\]。,]{0,8}[)\]]?")
 _TURNS = re.compile(r"[(\[]?\s?(?:紧?下转|转第|未完|续完|待续)[^()\[\]]{0,12}[)\]]?|[(\[]完[)\]]")
 
 BULLET = "■"
@@ -400,7 +400,8 @@ class _CreditReader:
         if self.names and (reports := _REPORTS_FROM.match(text, pos, end)) is not None:
             self.place = reports.span("place") if reports["place"] else None
             return reports.end()
-        if (dotted := _DOTTED.match(text, pos, end)) is not None:
+        dotted = _DOTTED.match(text, pos, end) if self.explicit or self.sure else None
+        if dotted is not None:  # 阿卜杜拉·买买提; but 基层党建·一线见闻 is a column
             self.names.append(dotted.span())
             self.printed.append(dotted.span())
             return dotted.end()

@@ -1,7 +1,7 @@
 """From articles to counted features: the words of jieba and the character n-grams of the text.
 
 Two blocks of features, each scaled to length one by itself, so that neither drowns the other:
-words, and runs of one to three characters that do not cross a break. What stands in the headline
+words, and runs of one or two characters that do not cross a break. What stands in the headline
 counts `TITLE_COUNTS` times. Training lists the features as strings and leaves counting to
 scikit-learn (`words_of`, `grams_of`); serving looks them up as numbers, all articles of a batch at
 once (`Lexicon.count`). tests/test_features.py holds the two together.
@@ -19,8 +19,8 @@ from classifier.article import Article
 from classifier.cleaning import BREAK, Cleaned, Codes, clean
 from classifier.tokens import GAP, Tokenizer
 
-GRAM_LENGTHS = (1, 2, 3)
-TITLE_COUNTS = 3
+GRAM_LENGTHS = (1, 2)
+TITLE_COUNTS = 2
 BLOCKS = 2  # words, n-grams
 
 Keys = NDArray[np.uint64]
@@ -93,8 +93,9 @@ Displacements = NDArray[np.uint32]
 
 _BUCKET_FACTOR = np.uint64(0x9E3779B97F4A7C15)  # odd, high bits well mixed: Fibonacci hashing
 _SLOT_FACTOR = np.uint64(0xC2B2AE3D27D4EB4F)
+_SALT_FACTOR = np.uint64(0xD6E8FEB86659FD93)
 _ONE_BREAK = np.zeros(1, dtype=np.uint16)
-_NO_KEY = np.uint64(2**64 - 1)  # no n-gram has it: the fourth code unit of a key is always 0
+_NO_KEY = np.uint64(2**64 - 1)  # no n-gram has it: its upper half is always 0 in a key
 
 
 class Lexicon:
@@ -109,11 +110,11 @@ class Lexicon:
         self.words = words
         self.grams = grams
         self._row_of = {word: row for row, word in enumerate(words)}
-        self._displacements = displacements
+        self._salts = _salts(displacements)
         self._bucket_shift, self._slot_shift = _shifts(len(grams), len(displacements))
         self._keys = np.full(2 ** (64 - int(self._slot_shift)), _NO_KEY, dtype=np.uint64)
         self._rows = np.full(len(self._keys), -1, dtype=np.intp)
-        slots = self._slots(grams)
+        slots = self._slots_of(grams)
         self._keys[slots] = grams
         self._rows[slots] = np.arange(len(grams)) + len(words)
 
@@ -175,12 +176,12 @@ class Lexicon:
         return found
 
     def _rows_of(self, keys: Keys) -> Rows:
-        slots = self._slots(keys)
+        slots = self._slots_of(keys)
         return np.where(self._keys[slots] == keys, self._rows[slots], -1)
 
-    def _slots(self, keys: Keys) -> Keys:
-        displaced = self._displacements[(keys * _BUCKET_FACTOR) >> self._bucket_shift]
-        return ((keys * _SLOT_FACTOR) >> self._slot_shift) ^ displaced
+    def _slots_of(self, keys: Keys) -> Keys:
+        salts = self._salts[(keys * _BUCKET_FACTOR) >> self._bucket_shift]
+        return _slots(keys, salts, self._slot_shift)
 
 
 def displace(grams: Keys) -> Displacements:
@@ -192,23 +193,30 @@ def displace(grams: Keys) -> Displacements:
     """
     bucket_count = 1 << max(1, (len(grams) // 3).bit_length())
     bucket_shift, slot_shift = _shifts(len(grams), bucket_count)
-    buckets = (grams * _BUCKET_FACTOR) >> bucket_shift
-    slots = (grams * _SLOT_FACTOR) >> slot_shift
-    order = np.argsort(buckets, kind="stable")
-    members = np.split(slots[order].astype(np.int64), np.flatnonzero(np.diff(buckets[order])) + 1)
-    numbers = np.unique(buckets)
     displacements = np.zeros(bucket_count, dtype=np.uint32)
     taken = np.zeros(2 ** (64 - int(slot_shift)), dtype=bool)
-    if not len(grams):
-        return displacements
-    for place in sorted(range(len(members)), key=lambda place: -len(members[place])):
-        wanted = members[place]
-        displacement = 0
-        while taken[wanted ^ displacement].any():
-            displacement += 1
-        taken[wanted ^ displacement] = True
+    buckets = (grams * _BUCKET_FACTOR) >> bucket_shift
+    order = np.argsort(buckets, kind="stable")
+    numbers, firsts = np.unique(buckets[order], return_index=True)
+    members = np.split(grams[order], firsts[1:])
+    for place in np.argsort([-len(keys) for keys in members], kind="stable") if len(grams) else ():
+        keys = members[place]
+        for displacement in range(2**32):
+            slots = _slots(keys, _salts(np.uint32(displacement)), slot_shift)
+            if not taken[slots].any() and len(np.unique(slots)) == len(slots):
+                break
+        taken[slots] = True
         displacements[numbers[place]] = displacement
     return displacements
+
+
+def _slots(keys: Keys, salts: Keys | np.uint64, slot_shift: np.uint64) -> Keys:
+    return ((keys ^ salts) * _SLOT_FACTOR) >> slot_shift
+
+
+def _salts(displacements: Displacements | np.uint32) -> Keys:
+    # Spread over all 64 bits: two keys of one bucket must not keep their distance.
+    return np.asarray(displacements, dtype=np.uint64) * _SALT_FACTOR
 
 
 def _shifts(gram_count: int, bucket_count: int) -> tuple[np.uint64, np.uint64]:

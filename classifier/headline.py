@@ -15,7 +15,14 @@ from enum import Enum
 
 from classifier.credit import Mark
 from classifier.dateline import closing_mark
-from classifier.layout import CREDITS, OPENINGS, Kind, Line, asks_or_exclaims
+from classifier.layout import (
+    CREDITS,
+    OPENINGS,
+    Kind,
+    Line,
+    asks_or_exclaims,
+    indents_paragraphs,
+)
 
 MAX_STACK = 6  # lines of one headline with all that stands above and below it
 
@@ -26,15 +33,25 @@ _ORGAN = (
 )
 _PLACE_ONLY = re.compile(rf"{_H}{{2,12}}{_ORGAN}$")
 _PLACE_LED = re.compile(rf"{_H}{{2,14}}?{_ORGAN}(?=[\s:：])")
-_PLACE_FIRST = re.compile(rf"{_H}{{2,10}}?{_ORGAN}|[我全][省市县区镇乡村]")
+_COUNTY = r"(?:[省市县旗镇乡縣鎮鄉]|街道)"
+_PLACE_FIRST = re.compile(rf"{_H}{{2,8}}?(?:{_COUNTY}|[区區]|社区)|[我全][省市县区镇乡村]")
 _HAS_PLACE = re.compile(rf"{_H}{_ORGAN}|[我全][省市县区镇乡村]")
 _TWO_PARTS = re.compile(rf"{_H}[”》）]?\s+[“《（]?{_H}")
 _LEAD = re.compile(
     r"“?(?:近日|日前|昨[日天]|今[日天]|连日来|[今去]年以?来?|近年来|近期|最近|眼下|时下|当前|截至|记者|为[了进切深全推有持做贯提加]|"
-    rf"\d{{1,2}}日|(?:\d{{4}}年)?\d{{1,2}}月|{_H}{{2,12}}?{_ORGAN})"
+    rf"\d{{1,2}}日|(?:\d{{4}}年)?\d{{1,2}}月|{_H}{{2,12}}?{_COUNTY})"
 )
+_NEWS_FIRST = re.compile(
+    r"“?(?:近日|日前|昨[日天]|今[日天]|连日来|[今去]年以?来?|近年来|近期|最近|\d{1,2}日|(?:\d{4}年)?\d{1,2}月)"
+)
+_COLON = re.compile(rf"{_H}[”》]?(?:[:：]|——)[“《]?{_H}")
+_OWN_VOICE = re.compile(r"[我俺]")
+_ASKED = re.compile(r"(?:[问答問]|记者|記者|主持人|Q|A)\s?[:：]")
 _REFERS_BACK = re.compile(r"该|同时|此外|与此同时|另外|其中|对此|随后|不仅|除此|在此")
-_NOTICE = re.compile(r"(?:公告|公示|通告|声明|启事|讣告|致歉|更正|天气预报|今日天气|通知|告知书|招标|拍卖)$")
+_NOTICE = re.compile(
+    r"(?:公告|公示|通告|声明|启事|讣告|致歉|更正|天气预报|今日天气|通知|通报|告知书|招标|拍卖|倡议书)"
+    r"(?:[（(].*[）)])?$|问答|答问|答疑|访谈|对话|实录|信箱|来信|来论|[封的]信|读者问"
+)
 _DECORATION = " \u3000【】[]《》■●◆▶►▍▎|丨◎★☆▲◇○□—-·▼▽◀◄〖〗"
 _COLUMN = re.compile(
     r"(?:简讯|简报|短讯|快讯|要闻|短波|速递|速览|集锦|荟萃|一句话新闻|图片新闻|来信|来函|专栏|专题|专版|特刊|时评|论坛|"
@@ -122,6 +139,8 @@ def _anchored(lines: Sequence[Line], full: Sequence[bool]) -> list[Head]:
         if at < below or line.kind not in OPENINGS | {Kind.BYLINE, Kind.NAMES}:
             continue
         top = _top(lines, full, at, below)
+        if at - top > 1 and heads and _signs_notice(lines, heads[-1], top):
+            top += 1
         form = _form(line.kind)
         titled = top < at
         if form is Form.SIGNED and not (titled and _opens_body(lines, at)):
@@ -139,6 +158,12 @@ def _anchored(lines: Sequence[Line], full: Sequence[bool]) -> list[Head]:
     return heads
 
 
+def _signs_notice(lines: Sequence[Line], notice: Head, at: int) -> bool:
+    """Whether an office's name at `at` signs the notice above rather than opens a headline."""
+    title = "".join(lines[row].text for row in notice.title)
+    return _NOTICE.search(title) is not None and _PLACE_ONLY.match(lines[at].text) is not None
+
+
 def _form(kind: Kind) -> Form:
     if kind is Kind.SALUTATION:
         return Form.LETTER
@@ -149,7 +174,10 @@ def _opens_body(lines: Sequence[Line], at: int) -> bool:
     """Whether a byline at `at` has an article below it, not the next headline."""
     while at < len(lines) and lines[at].kind in (Kind.BYLINE, Kind.NAMES):
         at += 1
-    return at < len(lines) and lines[at].kind in (Kind.BODY, Kind.STEP, Kind.DATELINE)
+    return any(
+        lines[below].kind in (Kind.BODY, Kind.STEP, Kind.DATELINE)
+        for below in range(at, min(at + 2, len(lines)))
+    )
 
 
 def _top(lines: Sequence[Line], full: Sequence[bool], anchor: int, below: int) -> int:
@@ -166,6 +194,8 @@ def _top(lines: Sequence[Line], full: Sequence[bool], anchor: int, below: int) -
                 break
         if line.stops and top < anchor and above is not None and not (above.stops or line.gap):
             break
+        if above is not None and above.stops and top < anchor and line.gap < lines[top].gap:
+            break  # the last line of the article above, set off from the headline
         top -= 1
     return top
 
@@ -175,36 +205,53 @@ def _short_runs(
 ) -> list[range]:
     """Runs of short lines at the start of a paragraph with text below them, outside `anchored`."""
     taken = {at for head in anchored for at in head.title}
+    gaps = Counter(b.gap for a, b in zip(lines, lines[1:], strict=False) if a.stops)
+    usual_gap = gaps.most_common(1)[0][0] if gaps else 0
+    indents = indents_paragraphs(lines)
     runs: list[range] = []
     at = 0
     while at < len(lines):
-        if at in taken or not _may_open(lines, full, at):
+        if at in taken or not _may_open(lines, full, at, usual_gap, indents=indents):
             at += 1
             continue
         stop = at + 1
-        while stop < len(lines) and stop not in taken and _goes_on(lines, full, stop):
+        while stop < len(lines) and stop not in taken and _goes_on(lines, full, stop, indents):
             stop += 1
-        runs.append(range(at, stop))
+        first = at
+        while first + 1 < stop and lines[first].gap < lines[first + 1].gap and at:
+            first += 1  # the last line of the article above, set off from the headline
+        runs.append(range(first, stop))
         at = stop
     return runs
 
 
-def _may_open(lines: Sequence[Line], full: Sequence[bool], at: int) -> bool:
+def _may_open(
+    lines: Sequence[Line], full: Sequence[bool], at: int, usual_gap: int, *, indents: bool
+) -> bool:
     line = lines[at]
     if line.kind is not Kind.SHORT or line.width > 30:
         return False
-    if at == 0:
+    above = lines[at - 1] if at else None
+    below = lines[at + 1] if at + 1 < len(lines) else None
+    if indents and line.indent >= 2 and below is not None and below.indent < 2 and not line.stops:
+        return False  # the first line of a paragraph
+    if above is None:
         return True
-    above = lines[at - 1]
     if not (above.stops or above.kind in CREDITS | {Kind.FURNITURE, Kind.NAMES}):
         return False
-    alone = line.gap > 0 and at + 1 < len(lines) and lines[at + 1].gap > 0
-    return not full[at] or alone
+    if not full[at] or line.gap > usual_gap:
+        return True
+    if line.gap > 0 and below is not None and below.gap > 0:
+        return True
+    return indents and line.indent < 2 and not full[at - 1]
 
 
-def _goes_on(lines: Sequence[Line], full: Sequence[bool], at: int) -> bool:
+def _goes_on(lines: Sequence[Line], full: Sequence[bool], at: int, indents: bool) -> bool:
     line = lines[at]
-    return line.kind is Kind.SHORT and not line.stops and not full[at] and line.width <= 30
+    if line.kind is not Kind.SHORT or line.stops or full[at] or line.width > 30:
+        return False
+    starts_text = indents and line.indent >= 2 > lines[at - 1].indent
+    return not (starts_text or _NEWS_FIRST.match(line.text))
 
 
 class _Judge:
@@ -227,45 +274,54 @@ class _Judge:
         ]  # fmt: skip
         gaps = Counter(lines[at].gap for at in inner)
         self.paragraph_gap = gaps.most_common(1)[0][0] if gaps else None
-        above_heads = [lines[h.first].gap for h in anchored if h.first]
-        tops = above_heads or [lines[run.start].gap for run in runs if run.start]
-        self.spaced = (
-            self.paragraph_gap is not None
-            and bool(tops)
-            and sum(gap > self.paragraph_gap for gap in tops) * 2 > len(tops)
-        )
-        indented = sum(lines[at].indent >= 2 for at in inner)
-        self.indents = bool(inner) and indented * 5 >= len(inner) * 3
+        tops = [lines[h.first].gap for h in anchored if h.first]
+        tops += [lines[run.start].gap for run in runs if run.start]
+        usual = self.paragraph_gap or 0
+        self.spaced = sum(gap > usual for gap in tops) * 4 >= max(1, len(tops))
+        self.indents = indents_paragraphs(lines)
+        self.undated = not any(h.form is Form.DATED for h in anchored)
         self.anchors = [h.first for h in anchored]
-        starts = sorted([h.first for h in anchored] + [run.start for run in runs])
+        starts = sorted(self.anchors + [run.start for run in runs])
+        self.next_start = dict(zip(starts, [*starts[1:], len(lines)], strict=True))
+        # Runs between the same two anchored heads: the sub-headings of one article look alike.
+        self.stretches: dict[int, list[range]] = {}
+        for run in runs:
+            self.stretches.setdefault(bisect_left(self.anchors, run.start), []).append(run)
+        shapes = Counter(self._spacing(h.title) for h in anchored if h.first and h.title)
+        self.usual_spacing = shapes.most_common(1)[0][0] if shapes else None
         self.first_text = next((at for at in range(len(lines)) if at not in apart
                                 and lines[at].kind is Kind.BODY), len(lines))  # fmt: skip
-        self.order = {run.start: at for at, run in enumerate(runs)}
-        self.next_start = dict(zip(starts, [*starts[1:], len(lines)], strict=True))
+
+    def _spacing(self, title: range) -> tuple[int, int]:
+        below = self.lines[title.stop].gap if title.stop < len(self.lines) else 0
+        return self.lines[title.start].gap, below
 
     def verdict(self) -> tuple[list[Head], set[int]]:
         """All heads in reading order, and the numbers of the lines left as sub-headings."""
         heads: list[Head] = []
         subheadings: set[int] = set()
+        in_briefs = False  # under a column of short reports, each with its own headline
         waiting = deque(self.anchored)
         for run in self.runs:
             while waiting and waiting[0].first < run.start:
                 heads.append(waiting.popleft())
-            if self._opens_article(run, heads[-1] if heads else None):
+            if heads and heads[-1].form is not Form.BARE:
+                in_briefs = False
+            last = heads[-1] if heads else None
+            if self._opens_article(run, last, in_briefs=in_briefs):
                 heads.append(Head(range(run.start, run.start), run, Form.BARE))
+                in_briefs = in_briefs or is_column(self.lines[run.start].text)
             else:
                 subheadings.update(run)
         return [*heads, *waiting], subheadings
 
-    def _opens_article(self, run: range, last: Head | None) -> bool:
+    def _opens_article(self, run: range, last: Head | None, *, in_briefs: bool) -> bool:
         lines = self.lines
         if run.stop >= len(lines) or len(run) > 4 or not self._text_below(run.stop):
             return False
-        if lines[run.stop - 1].stops and last is not None:
-            return False  # a question or an exclamation inside an article
         if last is None and self.first_text > run.start:
             return True
-        return self._weight(run, last) >= 2
+        return self._weight(run, last) + 3 * in_briefs >= 2
 
     def _text_below(self, at: int) -> bool:
         line = self.lines[at]
@@ -273,41 +329,69 @@ class _Judge:
 
     def _weight(self, run: range, last: Head | None) -> int:
         """Evidence that a run opens an article, above 0, or is a sub-heading, below."""
-        lines = self.lines
-        line, above, below = lines[run.start], lines[run.start - 1], lines[run.stop]
-        title = " ".join(lines[at].text for at in run)
-        body_start = last.body if last is not None else 0
-        read = [
-            at
-            for at in range(body_start, min(run.start, body_start + 12))
-            if lines[at].kind is Kind.BODY
-        ]
+        title = " ".join(self.lines[at].text for at in run)
+        return (
+            self._weight_of_ending(run, last)
+            + self._weight_of_space(run)
+            + self._weight_of_words(run, title)
+            + self._weight_of_company(run, last)
+        )
+
+    def _weight_of_ending(self, run: range, last: Head | None) -> int:
+        """Whether the text above has ended, and ends below as an article does."""
+        above = self.lines[run.start - 1]
+        start = last.body if last is not None else 0
+        read = any(
+            self.lines[at].kind is Kind.BODY for at in range(start, min(run.start, start + 12))
+        )
+        if above.kind is Kind.FURNITURE or (read and self._closes(run.start - 1)):
+            return 5
+        if closing_mark(above.text) is Mark.PHOTO:
+            return 2
+        signed = last is not None and last.form is not Form.BARE
+        return 2 if signed and self._closes(self.next_start[run.start] - 1) else 0
+
+    def _weight_of_space(self, run: range) -> int:
+        """Whether more white space stands above than between the paragraphs of an article."""
+        line, (above, below) = self.lines[run.start], self._spacing(run)
         weight = 0
-        if above.kind is Kind.FURNITURE:
-            weight += 4
-        if self._closes(run.start - 1) and read:
-            weight += 4
-        elif closing_mark(above.text) is Mark.PHOTO:
-            weight += 2
-        if self.paragraph_gap is not None:
-            weight += 3 if line.gap > self.paragraph_gap else -3 if self.spaced else 0
+        if above > (self.paragraph_gap or 0) and (self.paragraph_gap is not None or above > below):
+            weight = 5 if above > below or (above, below) == self.usual_spacing else 3
+        elif self.spaced:
+            weight = -4
         if self.indents:
             weight += 1 if line.indent < 2 else -1
-        if _NOTICE.search(title) or is_column(lines[run.start].text):
-            weight += 4
-        weight += 2 * bool(_TWO_PARTS.search(title))
-        weight += bool(_HAS_PLACE.search(title)) + bool(_LEAD.match(below.text))
-        weight -= bool(_REFERS_BACK.match(below.text))
-        weight += 1 if 10 <= line.width <= 26 else -1 if line.width <= 7 else 0
-        weight -= 3 * bool(_LEAD.match(title) and line.width > 20) + 2 * ("，" in title or "," in title)
-        if last is not None and last.form is not Form.BARE:
-            weight -= 2
-            if last.form is Form.SIGNED and self._closes(self.next_start[run.start] - 1):
-                weight += 3
-        elif len(read) <= 1:
-            weight += 1
-        weight -= 2 * self._has_twin(run, last)
         return weight
+
+    def _weight_of_words(self, run: range, title: str) -> int:
+        """Whether the wording is a headline's, and the first words below are news."""
+        width, below = self.lines[run.start].width, self.lines[run.stop].text
+        if _NOTICE.search(title) or is_column(self.lines[run.start].text):
+            return 5
+        weight = bool(_TWO_PARTS.search(title)) + 2 * bool(_COLON.search(title))
+        weight += bool(_HAS_PLACE.search(title)) + bool(_LEAD.match(below))
+        weight -= bool(_REFERS_BACK.match(below))
+        asked_above = _ASKED.match(self.lines[run.start - 1].text) is not None
+        weight += 3 * (asked_above != (_ASKED.match(below) is not None))
+        weight += 1 if 10 <= width <= 26 else -1 if width <= 7 else 0
+        weight -= 3 * bool(_LEAD.match(title) and width > 20)
+        weight -= 3 * asks_or_exclaims(title)
+        return weight + bool(_OWN_VOICE.match(below)) - 3 * (width > 20 and "，" in title)
+
+    def _weight_of_company(self, run: range, last: Head | None) -> int:
+        """Whether the runs around it look like it, as the sub-headings of one article do."""
+        stretch = self.stretches[bisect_left(self.anchors, run.start)]
+        at = bisect_left(stretch, run.start, key=lambda other: other.start)
+        near = [*stretch[max(0, at - 3) : at], *stretch[at + 1 : at + 4]]
+        widths = [self.lines[other.start].width for other in near]
+        width = self.lines[run.start].width
+        alike = any(_same_length(width, other) for other in widths)
+        if last is None or last.form is Form.BARE:
+            return -1 if alike else 1 + self.undated
+        if alike:
+            return -3
+        twins = any(_same_length(a, b) for a, b in zip(widths, widths[1:], strict=False))
+        return 1 if twins else 0 if near else 2
 
     def _closes(self, at: int) -> bool:
         line = self.lines[at]
@@ -315,20 +399,10 @@ class _Judge:
             return True
         return line.stops and closing_mark(line.text) in (Mark.BYLINE, Mark.EDITORS, Mark.TURNS)
 
-    def _has_twin(self, run: range, last: Head | None) -> bool:
-        """Whether another short run of the same length stands in the same article."""
-        width = self.lines[run.start].width
-        if width > 14 or len(run) > 1 or last is None or last.form is Form.BARE:
-            return False
-        at = self.order[run.start]
-        return any(
-            abs(self.lines[other.start].width - width) <= 1
-            and not self._anchor_between(*sorted((run.start, other.start)))
-            for other in (*self.runs[max(0, at - 1) : at], *self.runs[at + 1 : at + 2])
-        )
 
-    def _anchor_between(self, start: int, stop: int) -> bool:
-        return bisect_left(self.anchors, start) != bisect_left(self.anchors, stop)
+def _same_length(a: float, b: float) -> bool:
+    """Whether two lines could be sub-headings made to match."""
+    return abs(a - b) <= (1.5 if max(a, b) <= 10 else 0.5 if max(a, b) <= 16 else -1)
 
 
 def _divided(lines: Sequence[Line], heads: Sequence[Head], at: int) -> Head:

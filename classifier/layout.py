@@ -24,13 +24,15 @@ _PAIRS = (("“", "”"), ("‘", "’"), ("《", "》"), ("「", "」"), ("(", 
 _HAN = re.compile(r"[\u3400-\u9fff]")
 _BAD_START = re.compile(r"[,，、。；;:：！？!?）)”’》」』】\]…%％]")
 _BULLETED = re.compile(r"[■□●◆◇▲△○◎]")
+_ENCLOSED = re.compile(r"[（(].*[）)]$")  # a remark, and the end of what it remarks on
 _BAD_END = re.compile(
-    r"[,，、;；:：（(“‘《「『【\[<—\-~的了和与及在对把将为是或从向以被让使并而且就也都还又之其]$"
+    r"[,，、;；:：（(“‘《「『【\[<—\-~的和与及在对把将为是或从向以被让使并而且就也都还又之其]$"
 )
 _DAY = (
     r"(?:\d{4}|[〇零一二三四五六七八九]{4})年"
     r"[\d一二三四五六七八九十]{1,3}月[\d一二三四五六七八九十]{1,3}日"
 )
+_DATE_ALONE = re.compile(_DAY)
 _PAPER = (
     r"《?[\u4e00-\u9fff]{2,8}(?:[日晚晨早时时商快周]报|都市报|周刊|[日晚晨早時商快週]報)》?"
 )
@@ -61,18 +63,25 @@ _INDEX = re.compile(r"[^。]{2,40}(?:▶+|►+|→|详见|见|>>)\s?[A-Z]?\d{1,2
 _STEP = re.compile(
     r"[（(]?(?:[一二三四五六七八九十]{1,3}|\d{1,2})[)）、．.]\s?(?!\d)|[①-⑳❶-❿]|"
     r"第[一二三四五六七八九十\d]{1,3}[章节条步招](?:\s|$)|PART\s?\d|"
-    r"(?:问|答|记者|主持人|嘉宾|[QA])\s?[：:]|"
+    r"(?:[问答問]|记者|記者|主持人|主持|嘉宾|[QA])\s?[：:]|"
     r"(?:时间|地点|电话|联系人|联系电话|联系方式|地址|[主承协]办单位|摘要|关键词|热线|附|注|备注)[：:]"
 )
 _SALUTATION = re.compile(
     r"(?:尊敬的|敬爱的|亲爱的)?(?:各位)?(?:编辑|編輯|总编|记者|主编|报社|贵报|晚报|日报|老师|领导)\S{0,6}?"
-    r"(?:同志|老师|老師|先生|女士|部|们)?[:：,，]?(?:您好|你好)?[!！:：]?$"
+    r"(?:同志|老师|老師|先生|女士|部|们)?[:：,，]?(?:您好|你好)?[!！:：]?$|"
+    r"(?:各|尊敬的|敬爱的|亲爱的|广大|全体|致|全[市县区镇乡村校厂])[^。，,：:]{1,20}[:：]$"
 )
 _READER = r"(?:读者|市民|居民|网友|村民|业主|家长|群众|教师|党员|老人)"
+_YEAR = r"(?:\d{4}|[二一○〇零九八七六五四三]{4})年"
+_MONTH_DAY = (
+    r"[\d一二三四五六七八九十]{1,2}月(?:[\d一二三四五六七八九十廿卅]{1,3}日\S?)?"
+)
 _SIGNED = re.compile(
-    rf"{_READER}(?:[\s:：]+\S{{2,6}})?$|一[名位](?:\S{{0,6}}){_READER}$|此致$|敬礼[!！]?$|"
-    r"(?:\S{2,12}\s+)?[\u4e00-\u9fff]{1,2}(?:女士|先生|某某?|师傅|大爷|大妈|阿姨|同学)$|"
-    r"(?:\d{4}年)?\d{1,2}月\d{1,2}日$"
+    rf"\S{{0,10}}{_READER}[\s:：]+\S{{2,4}}(?:等\S{{1,5}})?|{_READER}|一[名位]\S{{0,6}}{_READER}|"
+    r"\S{2,10}\s+\S{2,4}等[\d一二三四五六七八九十]{1,5}[人户名]|此致|敬礼[!！]?|"
+    r"(?:\S{2,12}\s+)?[\u4e00-\u9fff]{1,2}(?:女士|先生|某某?|师傅|大爷|大妈|阿姨|同学)|"
+    r"\S{0,6}(?:扫描?\S{0,4}二维码|长按|转载请|关注\S{0,8}公众号)\S{0,20}|"
+    rf"\d{{1,2}}月\d{{1,2}}日|[^，。,]{{0,24}}{_YEAR}{_MONTH_DAY}"
 )
 
 
@@ -133,6 +142,9 @@ def read_lines(page: str) -> list[Line]:
         indent = len(lead) + lead.count("\u3000") + 3 * lead.count("\t")
         width = (len(text) + sum(char > "\u2e7f" for char in text[:200])) / 2
         kind = _kind(text)
+        if kind is Kind.FURNITURE and _DATE_ALONE.fullmatch(text) and lines:
+            # Under a letter or a notice, a date is its last line, not the page's.
+            kind = kind if lines[-1].kind is Kind.FURNITURE else Kind.SIGNED
         stops = kind in CREDITS or ends_sentence(text)
         gap = max(0, breaks - 1) if lines else 0
         lines.append(Line(text, start, start + len(text), gap, indent, width, kind, stops))
@@ -150,6 +162,8 @@ def ends_sentence(text: str) -> bool:
     if not core or core[-1] in _STOPS or text[-1] in ":：":
         return True
     if core[-1] == "." and not _HAN.search(text[-12:]):
+        return True
+    if _ENCLOSED.match(text):
         return True
     if text[-1] in "）)】]摄攝图圖" or _BULLETED.search(text[-40:]):
         return closing_mark(text) is not None
@@ -180,26 +194,29 @@ def asks_or_exclaims(text: str) -> bool:
 def full_lines(lines: Sequence[Line]) -> list[bool]:
     """For each line, whether it fills its column, so that its end means nothing.
 
-    A column is known by three or more broken lines of one width among the eight above or below.
+    A column is a width at which three or more lines of the page break off in mid-sentence; one of
+    them must stand within two lines, and the first line of a paragraph may be two shorter.
     """
     broken = [
         round(line.width) if not line.stops and 8 <= line.width <= 60 else 0 for line in lines
     ]
-    full = [False] * len(lines)
-    for order in (range(len(lines)), range(len(lines) - 1, -1, -1)):
-        seen: Counter[int] = Counter()
-        window: list[int] = []
-        for i in order:
-            if window:
-                column, votes = max(seen.items(), key=lambda item: (item[1], item[0]))
-                if votes >= 3 and -2.6 <= lines[i].width - column <= 1.6:
-                    full[i] = True
-            window.append(broken[i])
-            seen[broken[i]] += bool(broken[i])
-            if len(window) > 8:
-                old = window.pop(0)
-                seen[old] -= bool(old)
+    votes = Counter(broken)
+    columns = {w for w in votes if w and votes[w] >= 3 and votes[w] >= votes[w + 2]}
+    full = []
+    for at, line in enumerate(lines):
+        near = broken[max(0, at - 2) : at] + broken[at + 1 : at + 3]
+        full.append(any(w in columns and -2.6 <= line.width - w <= 1.6 for w in near))
     return full
+
+
+def indents_paragraphs(lines: Sequence[Line]) -> bool:
+    """Whether the page sets the first line of most paragraphs further in."""
+    starts = [
+        below.indent >= 2
+        for above, below in zip(lines, lines[1:], strict=False)
+        if above.stops and below.kind in (Kind.BODY, Kind.STEP, Kind.SHORT, Kind.DATELINE)
+    ]
+    return sum(starts) * 2 > len(starts)
 
 
 def _kind(text: str) -> Kind:
@@ -212,12 +229,12 @@ def _kind(text: str) -> Kind:
             return Kind.FURNITURE
     if (mark := mark_of(text)) is not None:
         return _MARKED[mark]
-    if len(text) <= 16:
+    if len(text) <= 24:
         if _SALUTATION.match(text) and text[-1] in ":：,，们!！":
             return Kind.SALUTATION
-        if _SIGNED.match(text):
-            return Kind.SIGNED
-    return Kind.SHORT if headline_shaped(text) else Kind.BODY
+    if len(text) <= 40 and _SIGNED.fullmatch(text):
+        return Kind.SIGNED
+    return Kind.SHORT if headline_shaped(text) and not _ENCLOSED.match(text) else Kind.BODY
 
 
 def _is_furniture(text: str) -> bool:

@@ -24,7 +24,15 @@ from classifier.headline import (
     leads_with_place,
     names_one_piece,
 )
-from classifier.layout import CREDITS, OPENINGS, Kind, Line, full_lines, read_lines
+from classifier.layout import (
+    CREDITS,
+    OPENINGS,
+    Kind,
+    Line,
+    full_lines,
+    indents_paragraphs,
+    read_lines,
+)
 
 MAX_CAPTION = 300  # characters, credit included
 MAX_BRIEF = 600
@@ -157,7 +165,7 @@ def _blocks(
 ) -> list[_Block]:
     """Gather the lines of the page into heads, paragraphs and the page's own lines."""
     by_first = {head.first: head for head in heads}
-    indents = _indents_paragraphs(lines)
+    indents = indents_paragraphs(lines)
     blocks: list[_Block] = []
     at = 0
     while at < len(lines):
@@ -175,12 +183,6 @@ def _blocks(
             blocks[-1].lines.append(at)
         at += 1
     return blocks
-
-
-def _indents_paragraphs(lines: Sequence[Line]) -> bool:
-    starts = [b.indent >= 2 for a, b in zip(lines, lines[1:], strict=False)
-              if a.stops and b.kind is Kind.BODY]  # fmt: skip
-    return bool(starts) and sum(starts) * 5 >= len(starts) * 3
 
 
 def _starts_paragraph(

@@ -43,7 +43,7 @@ def run_training(
     report = evaluate_training(trained)
     summary = {name: report[name] for name in ("macro_f1", "macro_f1_interval", "exact_sets")}
     manifest = replace(trained.manifest, training={**trained.manifest.training, **summary})
-    return manifest, _files(trained, manifest, report), report
+    return manifest, model_files(trained, manifest, report), report
 
 
 def write_model(folder: Path, files: dict[str, bytes]) -> None:
@@ -55,7 +55,10 @@ def write_model(folder: Path, files: dict[str, bytes]) -> None:
     write_folder(folder, files)
 
 
-def _files(trained: Trained, manifest: Manifest, report: dict[str, Any]) -> dict[str, bytes]:
+def model_files(
+    trained: Trained, manifest: Manifest, report: dict[str, Any]
+) -> dict[str, bytes]:
+    """The files of a model folder by name."""
     packed = pack(trained.arrays)
     pipeline = io.BytesIO()
     joblib.dump(trained.pipeline, pipeline, compress=3)

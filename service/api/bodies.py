@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, TypeVar, get_origin
 
 from flask import Request
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
-from pydantic_core import from_json
+from pydantic_core import ErrorDetails, from_json
 
 from classifier.article import MAX_CHARS, Article
 from classifier.errors import Malformed, WrongMediaType
 
 Body = TypeVar("Body", bound=BaseModel)
+Asked = TypeVar("Asked", bound="Query")
 
 
 def _no_nul(text: str) -> str:
@@ -23,11 +24,19 @@ Text = Annotated[str, AfterValidator(_no_nul)]
 Probability = Annotated[float, Field(ge=0, le=1)]
 
 
-class _Incoming(BaseModel):
+class Incoming(BaseModel):
+    """What is sent as JSON: no unknown field, nothing turned into another type."""
+
     model_config = ConfigDict(extra="forbid", strict=True)
 
 
-class ArticleBody(_Incoming):
+class Query(BaseModel):
+    """What stands behind the question mark: text that becomes numbers, dates and lists."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class ArticleBody(Incoming):
     """一篇稿件"""
 
     id: Text = Field("", max_length=200, description="调用方自己的编号，原样返回")
@@ -39,7 +48,7 @@ class ArticleBody(_Incoming):
         return Article(self.text, self.title, self.id)
 
 
-class PredictBatch(_Incoming):
+class PredictBatch(Incoming):
     """多篇稿件"""
 
     articles: list[ArticleBody] = Field(min_length=1, description="稿件，按顺序返回结果")
@@ -143,12 +152,33 @@ def read_body(request: Request, *kinds: type[Body]) -> Body:
         record = from_json(request.get_data(cache=False), allow_inf_nan=False)
     except ValueError:
         raise Malformed("请求体不是合法的 JSON", fix="请检查括号、引号和 UTF-8 编码") from None
+    return _checked(_kind_of(record, kinds), record)
+
+
+def read_query(request: Request, kind: type[Asked]) -> Asked:
+    """The query as `kind`; a field that is a list takes every repetition, any other exactly one.
+
+    Raises Malformed that names the wrong field.
+    """
+    sent: dict[str, object] = {}
+    for name, values in request.args.lists():
+        field = kind.model_fields.get(name)
+        if field is not None and get_origin(field.annotation) in {list, tuple}:
+            sent[name] = values
+        elif len(values) > 1:
+            raise Malformed(f"{name}：只能有一个", fix="格式见 /docs")
+        else:
+            sent[name] = values[0]
+    return _checked(kind, sent)
+
+
+def _checked(kind: type[Body], record: object) -> Body:
     try:
-        return _kind_of(record, kinds).model_validate(record)
+        return kind.model_validate(record)
     except ValidationError as error:
         raise Malformed(
             "；".join(
-                f"{'.'.join(map(str, one['loc'])) or '整体'}：{_reason(one['type'], one['msg'])}"
+                f"{'.'.join(map(str, one['loc'])) or '整体'}：{_reason(one)}"
                 for one in error.errors(include_input=False, include_url=False)[:5]
             ),
             fix="格式见 /docs",
@@ -161,15 +191,23 @@ def _kind_of(record: object, kinds: tuple[type[Body], ...]) -> type[Body]:
     return next((kind for kind in kinds if sent <= set(kind.model_fields)), kinds[0])
 
 
-def _reason(kind: str, message: str) -> str:
+def _reason(error: ErrorDetails) -> str:
+    limits = error.get("ctx", {})
     reasons = {
         "missing": "必须有这一项",
         "extra_forbidden": "没有这一项",
         "model_type": "应是一个 JSON 对象",
         "string_type": "应是文字",
-        "string_too_long": f"超过 {MAX_CHARS} 字",
+        "string_too_long": f"超过 {limits.get('max_length')} 字",
+        "string_too_short": f"少于 {limits.get('min_length')} 字",
         "bool_type": "应是 true 或 false",
+        "bool_parsing": "应是 true 或 false",
+        "int_parsing": "应是整数",
+        "int_type": "应是整数",
+        "greater_than_equal": f"不能小于 {limits.get('ge')}",
+        "less_than_equal": f"不能大于 {limits.get('le')}",
+        "literal_error": f"应是 {limits.get('expected')} 之一",
         "list_type": "应是列表",
         "too_short": "不能为空",
     }
-    return reasons.get(kind, message)
+    return reasons.get(error["type"], error["msg"])

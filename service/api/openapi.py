@@ -12,9 +12,10 @@ from pydantic.json_schema import models_json_schema
 
 from service.api.bodies import ProblemReply
 from service.api.problems import MEDIA_TYPE
-from service.api.routes import Route
+from service.api.routes import SESSION_COOKIE, Route
 
 _SCHEMAS = "#/components/schemas/"
+_KINDS = {"int": "integer", "float": "number"}  # of Flask's path converters
 _MEANINGS = {
     400: "请求格式有误",
     401: "需要登录",
@@ -52,7 +53,18 @@ def document(routes: Sequence[Route]) -> dict[str, Any]:
             "description": "给来稿写稿签：主题、理由、判定。所有非 2xx 答复都是 RFC 9457 问题说明。",
         },
         "paths": paths,
-        "components": {"schemas": schemas.get("$defs", {})},
+        "components": {
+            "schemas": schemas.get("$defs", {}),
+            "securitySchemes": {
+                "token": {"type": "http", "scheme": "bearer", "description": "接口令牌 gq_…"},
+                "session": {
+                    "type": "apiKey",
+                    "in": "cookie",
+                    "name": SESSION_COOKIE,
+                    "description": "登录后的会话；改动类请求须来自本站页面",
+                },
+            },
+        },
     }
 
 
@@ -62,31 +74,71 @@ def _operation(route: Route) -> dict[str, Any]:
             "description": _MEANINGS[status],
             "content": {MEDIA_TYPE: {"schema": _reference(ProblemReply)}},
         }
-        for status in route.refusals
+        for status in {*route.refusals, *_refusals_of_access(route)}
     }
-    replies["200"] = {"description": "成功"}
+    done = str(route.status)
+    replies[done] = {"description": "成功"}
     if route.reply is not None:
-        replies["200"]["content"] = {"application/json": {"schema": _reference(route.reply)}}
+        replies[done]["content"] = {"application/json": {"schema": _reference(route.reply)}}
     operation: dict[str, Any] = {
         "summary": route.summary,
         "operationId": route.answer.__name__,
         "responses": dict(sorted(replies.items())),
     }
-    names = re.findall(r"<(?:\w+:)?(\w+)>", route.path)
-    if names:
-        operation["parameters"] = [
-            {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
-            for name in names
-        ]
+    parameters = [*_path_parameters(route.path), *_query_parameters(route.query)]
+    if parameters:
+        operation["parameters"] = parameters
+    operation["security"] = [{"token": []}, {"session": []}] if route.asks_who else []
+    operation["x-role"] = route.role
     if route.bodies:
         schemas = [_reference(body) for body in route.bodies]
         operation["requestBody"] = {
             "required": True,
             "content": {
-                "application/json": {"schema": schemas[0] if len(schemas) == 1 else {"anyOf": schemas}}
+                "application/json": {
+                    "schema": schemas[0] if len(schemas) == 1 else {"anyOf": schemas}
+                }
             },
         }
     return operation
+
+
+def _refusals_of_access(route: Route) -> set[int]:
+    """What service/access.py may answer before the route is asked at all."""
+    refusals = {401, 503} if route.asks_who else set()
+    if route.method != "GET" or route.role not in {"stranger", "reader"}:
+        refusals.add(403)
+    if route.query is not None:
+        refusals.add(400)
+    return refusals
+
+
+def _path_parameters(path: str) -> list[dict[str, Any]]:
+    return [
+        {
+            "name": name,
+            "in": "path",
+            "required": True,
+            "schema": {"type": _KINDS.get(kind, "string")},
+        }
+        for kind, name in re.findall(r"<(?:(\w+):)?(\w+)>", path)
+    ]
+
+
+def _query_parameters(kind: type[BaseModel] | None) -> list[dict[str, Any]]:
+    if kind is None:
+        return []
+    schema = kind.model_json_schema()
+    return [
+        {
+            "name": name,
+            "in": "query",
+            "required": name in schema.get("required", ()),
+            "description": own.pop("description", ""),
+            "schema": own,
+        }
+        for name, own in schema["properties"].items()
+    ]
 
 
 def _reference(kind: type[BaseModel]) -> dict[str, str]:

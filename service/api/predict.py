@@ -45,7 +45,9 @@ def reply(record: Any, status: int = 200) -> Response:
 def predict() -> ResponseReturnValue:
     """Tag one article or many; nothing is stored."""
     model = served().model()
-    sent = bodies.read_body(request, bodies.PredictOne, bodies.PredictBatch)
+    sent: bodies.PredictOne | bodies.PredictBatch = bodies.read_body(
+        request, bodies.PredictOne, bodies.PredictBatch
+    )
     articles = _articles(sent)
     if sent.explain:
         taggings = [tag_with_evidence(model, article) for article in articles]
@@ -135,8 +137,17 @@ ROUTES = (
         reply=bodies.PredictReply,
         bodies=(bodies.PredictOne, bodies.PredictBatch),
         refusals=(400, 413, 415, 422, 503),
+        role="reader",
     ),
-    Route("GET", "/v1/themes", themes, "全部主题", reply=bodies.ThemesReply, refusals=(503,)),
+    Route(
+        "GET",
+        "/v1/themes",
+        themes,
+        "全部主题",
+        reply=bodies.ThemesReply,
+        refusals=(503,),
+        role="reader",
+    ),
     Route(
         "GET",
         "/v1/model",
@@ -144,7 +155,16 @@ ROUTES = (
         "正在使用的模型",
         reply=bodies.ModelReply,
         refusals=(503,),
+        role="reader",
     ),
-    Route("GET", "/healthz", health, "进程是否活着", reply=bodies.HealthReply),
-    Route("GET", "/readyz", ready, "进程能否接活", reply=bodies.HealthReply, refusals=(503,)),
+    Route("GET", "/healthz", health, "进程是否活着", reply=bodies.HealthReply, role="stranger"),
+    Route(
+        "GET",
+        "/readyz",
+        ready,
+        "进程能否接活",
+        reply=bodies.HealthReply,
+        refusals=(503,),
+        role="stranger",
+    ),
 )

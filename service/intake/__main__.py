@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import resource
 import sys
 from dataclasses import asdict
@@ -15,17 +16,24 @@ from typing import Any
 
 from classifier.errors import InputRefused
 from service.intake.document import Limits
-from service.intake.reading import read_document
+from service.intake.reading import out_of_memory, read_document
 
+# Audit events, by their beginnings.
 _FORBIDDEN = (
     "socket.",
     "subprocess.",
+    "ctypes.",
     "os.system",
     "os.exec",
     "os.posix_spawn",
     "os.fork",
-    "ctypes.",
+    "os.remove",
+    "os.rename",
+    "os.mkdir",
+    "os.link",
+    "os.symlink",
 )
+_WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC
 
 
 def main() -> None:
@@ -33,22 +41,22 @@ def main() -> None:
     order: dict[str, Any] = json.loads(sys.stdin.buffer.readline())
     limits = Limits(**order["limits"])
     _confine(limits)
-    content = sys.stdin.buffer.read()
     try:
+        content = sys.stdin.buffer.read()
         documents = read_document(
             content, name=order["name"], charset=order["charset"], limits=limits
         )
-        answer: dict[str, Any] = {"documents": [asdict(document) for document in documents]}
+        answer = json.dumps({"documents": [asdict(document) for document in documents]})
     except InputRefused as refusal:
-        answer = {
-            "refused": {
-                "slug": refusal.slug,
-                "what": refusal.what,
-                "where": refusal.where,
-                "fix": refusal.fix,
-            }
-        }
-    sys.stdout.buffer.write(json.dumps(answer).encode())
+        answer = _refused(refusal)
+    except MemoryError:
+        answer = _refused(out_of_memory(order["name"]))
+    sys.stdout.write(answer)
+
+
+def _refused(refusal: InputRefused) -> str:
+    told = {"slug": refusal.slug, "what": refusal.what, "where": refusal.where, "fix": refusal.fix}
+    return json.dumps({"refused": told})
 
 
 def _confine(limits: Limits) -> None:
@@ -61,8 +69,10 @@ def _confine(limits: Limits) -> None:
     sys.addaudithook(_forbid)
 
 
-def _forbid(event: str, _: tuple[object, ...]) -> None:
-    if event.startswith(_FORBIDDEN):
+def _forbid(event: str, arguments: tuple[object, ...]) -> None:
+    """The audit hook: refuse what a parser has no reason to do."""
+    flags = arguments[2] if event == "open" else 0
+    if event.startswith(_FORBIDDEN) or (isinstance(flags, int) and flags & _WRITING):
         raise PermissionError(event)
 
 

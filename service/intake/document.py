@@ -13,8 +13,7 @@ from service.intake.encoding import looks_garbled, read_name
 _LINE_ENDS = re.compile("\r\n|[\r\v\f\x85\u2028\u2029]")
 # NUL breaks PostgreSQL and shortens strings in SQLite; lone surrogates cannot be stored at all.
 _UNSTORABLE = re.compile("[\x00-\x08\x0e-\x1f\x7f-\x9f\ud800-\udfff]")
-_BLANK_RUN = re.compile("\n(?:[^\\S\n]*\n){2,}")
-_TRAILING = re.compile("[^\\S\n]+(?=\n|\\Z)")
+_BLANK_RUN = re.compile("\n{3,}")
 
 _MIB = 1024 * 1024
 
@@ -130,4 +129,5 @@ def compose(
 
 def _squeeze(text: str) -> str:
     """Trim line ends and long runs of blank lines; indents stay."""
-    return _BLANK_RUN.sub("\n\n", _TRAILING.sub("", text)).strip("\n")
+    trimmed = "\n".join(line.rstrip() for line in text.split("\n"))
+    return _BLANK_RUN.sub("\n\n", trimmed).strip("\n")

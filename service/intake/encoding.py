@@ -63,8 +63,8 @@ _UTF8 = _Encoding("UTF-8", ("utf-8",))
 _GB18030 = _Encoding("GB18030", ("gb18030",), 2.0)
 # Windows' Big5 first: HKSCS reads all of it too, but some punctuation as look-alikes.
 _BIG5 = _Encoding("Big5", ("cp950", "big5hkscs"), 3.0)
-_UTF16LE = _Encoding("UTF-16LE", ("utf-16-le",), 12.0)
-_UTF16BE = _Encoding("UTF-16BE", ("utf-16-be",), 14.0)
+_UTF16LE = _Encoding("UTF-16LE", ("utf-16-le",), 8.0)
+_UTF16BE = _Encoding("UTF-16BE", ("utf-16-be",), 10.0)
 _CANDIDATES = (_UTF8, _GB18030, _BIG5, _UTF16LE, _UTF16BE)
 
 _MARKS = (
@@ -213,7 +213,9 @@ def _read_sample(
             surprise = -_DECLARED if encoding is named else encoding.surprise
             cost = _bits(text, encoding) + surprise + 4.0 * fallback
             marked = [c for c in text if c > "\x7f"] or ["\x00"]
-            garbled = encoding is not _UTF8 and _mean_bits(marked) > _GARBLED
+            # Noise is rarely valid UTF-8; a few bytes of it are often valid UTF-16.
+            mean = _mean_bits(marked) + encoding.surprise / len(marked)
+            garbled = encoding is not _UTF8 and mean > _GARBLED
             readings.append(_Reading(encoding, text, cost, garbled))
             break
     return sorted(readings, key=lambda reading: reading.cost)
@@ -260,7 +262,9 @@ def _unreadable(
                 # From the end, so that a long head of markup does not stand for the text.
                 read = content[: error.start].decode(codec)[-_SAMPLE:]
                 marked = [c for c in read if c > "\x7f"]
-                if marked and _mean_bits(marked) <= _GARBLED:
+                # Two or three characters may come out of any noise.
+                enough = len(marked) >= 4 or (marked and error.end == len(content))
+                if enough and _mean_bits(marked) <= _GARBLED:
                     failures.append((error.start, encoding is named, encoding, error))
     if failures:
         _, _, best, failure = max(failures, key=lambda found: found[:2])

@@ -14,6 +14,7 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from email.message import Message
+from email.policy import Compat32
 
 from classifier.errors import EmptyArticle, InputRefused, TooLarge, UnknownEncoding, UnreadableFile
 from service.intake.document import Allowance, Document, compose
@@ -38,6 +39,17 @@ _NOT_MANUSCRIPTS = (
 )
 _PLAIN = "text/plain"
 _HTML = "text/html"
+
+
+class _Unchanged(Compat32):
+    """Headers as they stand; by default one with bytes beyond ASCII loses them when fetched."""
+
+    def header_fetch_parse(self, name: str, value: str) -> str:
+        """The header's value with those bytes as surrogates."""
+        return value
+
+
+_RAW = _Unchanged()
 
 ReadAttachment = Callable[..., tuple[Document, ...]]
 
@@ -192,10 +204,10 @@ def _split_head(content: bytes) -> tuple[Message, bytes]:
         source, body = content[:_HEAD_BYTES], b""
     else:
         source, body = b"", content
-    head = email.message_from_bytes(source + b"\n\n")
+    head = email.message_from_bytes(source + b"\n\n", policy=_RAW)
     # Taking a field apart costs the square of its length.
     for field_name in ("Content-Type", "Content-Disposition"):
-        if len(_field(head, field_name)) > _FIELD_CHARACTERS:
+        if len(head.get(field_name, "")) > _FIELD_CHARACTERS:
             del head[field_name]
     return head, body
 
@@ -221,7 +233,7 @@ def _split_parts(body: bytes, boundary: str, most: int) -> Iterator[bytes]:
 
 def _undo_transfer(head: Message, body: bytes, mail: _Mail) -> bytes:
     """The bytes of a part as they were before the mailer made them safe to send."""
-    match _field(head, "Content-Transfer-Encoding").strip().lower():
+    match head.get("Content-Transfer-Encoding", "").strip().lower():
         case "base64":
             try:
                 return binascii.a2b_base64(body)
@@ -237,7 +249,7 @@ def _undo_transfer(head: Message, body: bytes, mail: _Mail) -> bytes:
 
 def _subject(head: Message) -> tuple[str, tuple[str, ...]]:
     try:
-        return decode_field(_field(head, "Subject"), charset=head.get_content_charset()), ()
+        return decode_field(head.get("Subject", ""), charset=head.get_content_charset()), ()
     except UnknownEncoding:
         return "", ("邮件主题的编码认不出来，没有读",)
 
@@ -297,14 +309,6 @@ def _undo_word(encoding: str, letters: str) -> bytes:
         return binascii.a2b_base64(source + b"=" * (-len(source) % 4))
     except binascii.Error:
         return source
-
-
-def _field(head: Message, name: str) -> str:
-    """A header as it stands, its bytes beyond ASCII as surrogates."""
-    for key, value in head.raw_items():
-        if key.lower() == name.lower():
-            return str(value)
-    return ""
 
 
 def _shortened(name: str) -> str:

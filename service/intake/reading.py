@@ -32,9 +32,7 @@ def read_document(
         refusal.where = refusal.where or shown
         raise
     except (MemoryError, RecursionError) as error:
-        raise TooLarge(
-            "文件展开后超过内存上限", where=shown, fix="请只保留文字内容，另存后再投"
-        ) from error
+        raise out_of_memory(shown) from error
 
 
 def read_plain(
@@ -57,6 +55,11 @@ def read_plain(
     except InputRefused as refusal:
         refusal.where = refusal.where or shown
         raise
+
+
+def out_of_memory(shown: str) -> TooLarge:
+    """The refusal of a file that needs more memory than there is."""
+    return TooLarge("文件展开后超过内存上限", where=shown, fix="请只保留文字内容，另存后再投")
 
 
 def refuse_size(content: bytes, limits: Limits) -> None:

@@ -1,0 +1,59 @@
+"""Claims about classifier.features."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from classifier.article import Article
+from classifier.features import Lexicon, displace, gram_key, grams_of, read_sheet, words_of
+from classifier.tokens import current_tokenizer
+
+ARTICLES = st.builds(
+    Article,
+    text=st.text(alphabet="党员干部老人河长招商引资，。 \nab1", max_size=60),
+    title=st.text(alphabet="党建养老环境x，", max_size=12),
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(ARTICLES, min_size=1, max_size=5), st.integers(0, 3))
+def test_serving_counts_what_training_lists(articles: list[Article], drop: int) -> None:
+    """Counts by hashing equal counts of the strings that scikit-learn sees, known and unknown."""
+    tokenizer = current_tokenizer()
+    sheets = [read_sheet(article) for article in articles]
+    listed = [(words_of(sheet, tokenizer), grams_of(sheet)) for sheet in sheets]
+    words = sorted({word for own, _ in listed for word in own})[drop:]
+    grams = sorted({gram for _, own in listed for gram in own})[drop:]
+    keys = np.array([gram_key(gram) for gram in grams], dtype=np.uint64)
+    counts = Lexicon(words, keys, displace(keys)).count(sheets, tokenizer)
+
+    names = [f"w {word}" for word in words] + [f"g {gram}" for gram in grams]
+    for place, (own_words, own_grams) in enumerate(listed):
+        everything = Counter([f"w {w}" for w in own_words] + [f"g {g}" for g in own_grams])
+        known = {name: count for name, count in everything.items() if name in set(names)}
+        own = counts.articles == place
+        found = {
+            names[row]: int(count)
+            for row, count in zip(counts.rows[own], counts.counts[own], strict=True)
+        }
+        assert found == known
+        assert counts.size[place] == sum(everything.values())
+        assert np.isclose(
+            counts.known[place], sum(known.values()) / max(sum(everything.values()), 1)
+        )
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.sets(st.integers(1, 2**32 - 1), max_size=300))
+def test_every_key_has_a_slot_of_its_own(numbers: set[int]) -> None:
+    """The hash is perfect: each stored key finds its own row, a stranger finds none."""
+    keys = np.array(sorted(numbers), dtype=np.uint64)
+    lexicon = Lexicon((), keys, displace(keys))
+    strangers = np.array([number ^ 1 for number in numbers if number ^ 1 not in numbers], np.uint64)
+
+    assert lexicon._rows_of(keys).tolist() == list(range(len(keys)))
+    assert (lexicon._rows_of(strangers) == -1).all()
