@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, replace
 from enum import Enum
+from typing import NamedTuple
 
 MAX_CREDIT = 90  # characters; a longer one is prose
 
@@ -100,6 +100,7 @@ ROLE = re.compile(
     rf"(?:(?P<agency>{_EMPLOYER})\s?)?(?:驻[{HAN}]{{1,4}}?)?{_RANK}{{0,3}}"
     rf"(?:{_TRADE}|[撰供来投]稿人?|作 ?者|撰文|采写|笔者|口述|讲述)(?:[/和及]?(?:记者|通讯员))?"
 )
+HAS_ROLE = re.compile(rf"{_TRADE}|供稿|撰稿")
 _ROLE_INSIDE = re.compile(
     rf"(?:本[报台网刊社])?(?:特约|特派|见习|实习|首席|全媒体|融媒体?)*(?:{_TRADE}|[供撰]稿|作者)"
 )
@@ -148,8 +149,7 @@ class Mark(Enum):
     RESUMES = "resumes"  # opens with （上接第1版）: an article that began elsewhere
 
 
-@dataclass(frozen=True, slots=True)
-class Credit:
+class Credit(NamedTuple):
     """One dateline or credit; offsets are those of the folded text it was read from."""
 
     mark: Mark
@@ -169,8 +169,7 @@ class Credit:
             return where(span) if span else None
 
         start, end = where((self.start, self.end))
-        return replace(
-            self,
+        return self._replace(
             start=start,
             end=end,
             byline=there(self.byline),
@@ -315,14 +314,19 @@ def running_credit(text: str, pos: int) -> Credit | None:
 
 def bracketed_credit(text: str, start: int, end: int) -> Credit | None:
     """The credit in the bracket text[start:end], its offsets those of the whole bracket."""
-    # A hard line end may stand anywhere in it, also within a name.
-    kept = [pos for pos in range(start + 1, end - 1) if text[pos] != "\n"]
-    inner = "".join(text[pos] for pos in kept)
-    credit = labelled_credit(inner, 0) or read_credit(inner, 0, len(inner), enclosed=True)
-    if credit is None:
-        return None
-    there = credit.mapped(lambda span: (kept[span[0]], kept[span[1] - 1] + 1))
-    return replace(there, start=start, end=end)
+    inner = text[start + 1 : end - 1]
+    if "\n" not in inner:
+        found = labelled_credit(text, start + 1, end - 1) or read_credit(
+            text, start + 1, end - 1, enclosed=True
+        )
+    else:
+        # A hard line end may stand anywhere in it, also within a name.
+        kept = [pos for pos in range(start + 1, end - 1) if text[pos] != "\n"]
+        flat = inner.replace("\n", "")
+        found = labelled_credit(flat, 0) or read_credit(flat, 0, len(flat), enclosed=True)
+        if found is not None:
+            found = found.mapped(lambda span: (kept[span[0]], kept[span[1] - 1] + 1))
+    return found._replace(start=start, end=end) if found is not None else None
 
 
 def read_credit(text: str, start: int, end: int, *, enclosed: bool = False) -> Credit | None:

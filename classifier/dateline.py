@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 from classifier.credit import (
     BULLET,
+    HAS_ROLE,
     HAN,
     MAX_CREDIT,
     OUTLET,
@@ -222,7 +223,11 @@ def _tail_credits(text: str, offset: int) -> list[Credit]:
         if credit is None:
             break
         if credit.mark is not Mark.TURNS:
-            found.append(credit.mapped(lambda span: (span[0] + offset, span[1] + offset)))
+            found.append(
+                credit.mapped(lambda span: (span[0] + offset, span[1] + offset))
+                if offset
+                else credit
+            )
         end = credit.start
     return found[::-1]
 
@@ -244,8 +249,10 @@ def _credit_before(text: str, end: int) -> Credit | None:
             return whole
     last = max(text.rfind(mark, line, end - 1) for mark in _ENDS_SENTENCE + BULLET)
     starts = {last if text[last] == BULLET else last + 1} if last >= line else set()
-    starts |= {role.start() for role in ROLE.finditer(text, max(line, end - 60), end)
-               if text[role.start() - 1] in " )。"}  # fmt: skip
+    near = max(line, end - 60)
+    if HAS_ROLE.search(text, near, end):
+        roles = (role.start() for role in ROLE.finditer(text, near, end))
+        starts |= {start for start in roles if text[start - 1] in " )。"}
     for start in sorted(starts):
         credit = read_credit(text, start, end) if end - start <= MAX_CREDIT else None
         if credit is not None and (credit.explicit or (credit.unit and credit.names)):

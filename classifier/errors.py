@@ -18,7 +18,7 @@ It is raised where the cause is known and translated once, at the edge: the comm
     ├── GateRefused             a candidate that is not promoted
     ├── SettingRefused          a setting that makes no sense
     ├── ServiceRefused          a request the service does not carry out
-    │   ├── NotAllowed, NotFound, Conflict, Busy, TooMany, Malformed, WrongMediaType, StorageFull
+    │   ├── LoginNeeded, NotAllowed, NotFound, Conflict, Busy, TooMany, Malformed, WrongMediaType, StorageFull
     └── ExtraMissing            an optional package that is not installed
 """
 
@@ -134,8 +134,14 @@ class Malformed(ServiceRefused):
     slug, title, status = "malformed", "请求格式有误", 400
 
 
+class LoginNeeded(ServiceRefused):
+    """Nobody we know: no login or token, a wrong one, or one that has ended."""
+
+    slug, title, status = "login-needed", "请先登录", 401
+
+
 class NotAllowed(ServiceRefused):
-    """Somebody without the right to do this, or nobody at all."""
+    """Somebody without the right to do this."""
 
     slug, title, status = "not-allowed", "没有权限", 403
 
@@ -152,6 +158,18 @@ class Conflict(ServiceRefused):
     slug, title, status = "conflict", "与现状冲突", 409
 
 
+class Outdated(Conflict):
+    """A change to something that somebody else has changed since it was read."""
+
+    slug, title, status = "outdated", "已被别人改过", 412
+
+
+class KeyReused(ServiceRefused):
+    """An Idempotency-Key that was sent before with another request."""
+
+    slug, title, status = "key-reused", "幂等键已用于别的请求", 422
+
+
 class WrongMediaType(ServiceRefused):
     """A body in a form that the route does not take."""
 
@@ -162,6 +180,10 @@ class TooMany(ServiceRefused):
     """More requests than one caller may send."""
 
     slug, title, status = "too-many", "请求过于频繁", 429
+
+    def __init__(self, what: str, *, where: str = "", fix: str = "", seconds: int = 5) -> None:
+        super().__init__(what, where=where, fix=fix)
+        self.seconds = seconds  # after which trying again makes sense
 
 
 class Busy(ServiceRefused):

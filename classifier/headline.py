@@ -12,6 +12,7 @@ from collections import Counter, deque
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
+from itertools import pairwise
 
 from classifier.credit import Mark
 from classifier.dateline import closing_mark
@@ -205,7 +206,7 @@ def _short_runs(
 ) -> list[range]:
     """Runs of short lines at the start of a paragraph with text below them, outside `anchored`."""
     taken = {at for head in anchored for at in head.title}
-    gaps = Counter(b.gap for a, b in zip(lines, lines[1:], strict=False) if a.stops)
+    gaps = Counter(b.gap for a, b in pairwise(lines) if a.stops)
     usual_gap = gaps.most_common(1)[0][0] if gaps else 0
     indents = indents_paragraphs(lines)
     runs: list[range] = []
@@ -282,7 +283,7 @@ class _Judge:
         self.undated = not any(h.form is Form.DATED for h in anchored)
         self.anchors = [h.first for h in anchored]
         starts = sorted(self.anchors + [run.start for run in runs])
-        self.next_start = dict(zip(starts, [*starts[1:], len(lines)], strict=True))
+        self.next_start = dict(pairwise([*starts, len(lines)]))
         # Runs between the same two anchored heads: the sub-headings of one article look alike.
         self.stretches: dict[int, list[range]] = {}
         for run in runs:
@@ -390,7 +391,7 @@ class _Judge:
             return -1 if alike else 1 + self.undated
         if alike:
             return -3
-        twins = any(_same_length(a, b) for a, b in zip(widths, widths[1:], strict=False))
+        twins = any(_same_length(a, b) for a, b in pairwise(widths))
         return 1 if twins else 0 if near else 2
 
     def _closes(self, at: int) -> bool:

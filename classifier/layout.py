@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
+from itertools import pairwise
 
 from classifier.credit import Mark, fold
 from classifier.dateline import closing_mark, mark_of
@@ -213,7 +214,7 @@ def indents_paragraphs(lines: Sequence[Line]) -> bool:
     """Whether the page sets the first line of most paragraphs further in."""
     starts = [
         below.indent >= 2
-        for above, below in zip(lines, lines[1:], strict=False)
+        for above, below in pairwise(lines)
         if above.stops and below.kind in (Kind.BODY, Kind.STEP, Kind.SHORT, Kind.DATELINE)
     ]
     return sum(starts) * 2 > len(starts)

@@ -11,7 +11,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from itertools import pairwise
 from typing import Any, Literal
 
 from classifier.credit import Mark
@@ -38,6 +39,7 @@ MAX_CAPTION = 300  # characters, credit included
 MAX_BRIEF = 600
 
 _PICTURE = re.compile(r"(?:^|[。；;！!\s])[（(]?(?:图为|圖為|图[①-⑨一二三四\d]|[上下左右题]图|资料图)")
+_CAMERA = re.compile(r"[摄攝图圖影]")
 _LATE_NEWS = re.compile(r"(?:\d{1,2}月)?\d{1,2}日|近日|日前|昨日|连日来|正值|眼下|时下|为")
 _SPACES = re.compile(r"\s+")
 
@@ -211,13 +213,17 @@ class _Desk:
         self.open: _Piece | None = None  # the article whose text may go on
         self.latest: _Piece | None = None  # the piece that the line above belongs to
         self.waiting: list[int] = []  # the page's own lines, for the piece below them
+        self.sections: set[str] = set()
         self.taken = -1  # a credit line that went with the caption above it
         gaps = sorted(
             lines[b.lines[0]].gap
-            for a, b in zip(blocks, blocks[1:], strict=False)
+            for a, b in pairwise(blocks)
             if a.lines and b.lines and not (a.head or b.head or a.own or b.own)
         )
         self.paragraph_gap = gaps[len(gaps) // 2] if gaps else 0
+        self.next_text = [len(blocks)] * len(blocks)  # the next block that is not the page's own
+        for at in range(len(blocks) - 2, -1, -1):
+            self.next_text[at] = self.next_text[at + 1] if blocks[at + 1].own else at + 1
 
     def pieces(self) -> list[_Piece]:
         """All pieces, by their first line."""
@@ -245,16 +251,34 @@ class _Desk:
             self.open = piece
 
     def _open(self, head: Head) -> None:
-        before = self.open
-        if before is not None and self.latest is before and self._is_covering_note(before, head):
-            self.dealt.remove(before)
-            self.waiting += [row for paragraph in before.paragraphs for row in paragraph]
+        if len(self.dealt) == 1 and self._is_covering_note(self.dealt[0], head):
+            note = self.dealt.pop()
+            rows = [row for paragraph in note.paragraphs for row in paragraph]
+            self.waiting = [*note.above, *rows, *self.waiting]
             self.open = self.latest = None
+            self.sections.clear()
         if self.waiting and head.section:
             self._start(_Piece(paragraphs=[[row] for row in self.waiting]))
             self.waiting = []
-        self._start(_Piece(head, above=self.waiting))
-        self.waiting = []
+        if head.section and not self._is_new(head.section):
+            # A label that stands above every second headline: to each its own.
+            head = replace(head, section=head.section[:0], title=range(head.first, head.body))
+        self._start(_Piece(head, above=self._above()))
+
+    def _is_new(self, rows: Sequence[int]) -> bool:
+        """Whether no piece so far has these lines for its section; they count once a page."""
+        text = " ".join(self.lines[row].text for row in rows)
+        known = text in self.sections
+        self.sections.add(text)
+        return not known
+
+    def _above(self) -> list[int]:
+        """The page's own lines, for the piece that now starts."""
+        rows, self.waiting = self.waiting, []
+        if rows and not self._is_new(rows) and self.latest is not None:
+            self.latest.paragraphs += [[row] for row in rows]
+            return []
+        return rows
 
     def _is_covering_note(self, piece: _Piece, head: Head) -> bool:
         """Whether what stands above the first headline only greets the desk: 编辑老师：您好！…."""
@@ -266,9 +290,7 @@ class _Desk:
 
     def _keep_own(self, at: int) -> None:
         """Hold the page's own lines for the piece below, unless the open article goes on there."""
-        below = at + 1
-        while below < len(self.blocks) and self.blocks[below].own:
-            below += 1
+        below = self.next_text[at]
         goes_on = (
             self.open is not None
             and self.open.paragraphs
@@ -291,8 +313,7 @@ class _Desk:
             self.latest.paragraphs.append(rows)
             return
         if self.open is None or (self.latest is not self.open and self._is_closed(self.open)):
-            self._start(_Piece(paragraphs=[rows], above=self.waiting))
-            self.waiting = []
+            self._start(_Piece(paragraphs=[rows], above=self._above()))
             return
         piece, interrupted = self.open, self.latest is not self.open
         self.latest = piece
@@ -305,12 +326,11 @@ class _Desk:
     def _is_closed(self, piece: _Piece) -> bool:
         if not piece.paragraphs:
             return False
-        mark = closing_mark(_joined(self.lines, piece.paragraphs[-1]))
+        mark = closing_mark(_joined(self.lines, piece.paragraphs[-1][-4:]))
         return len(piece.paragraphs) > 1 and mark in (Mark.BYLINE, Mark.EDITORS, Mark.TURNS)
 
     def _deal_caption(self, at: int) -> None:
-        piece = _Piece(caption=True, paragraphs=[self.blocks[at].lines], above=self.waiting)
-        self.waiting = []
+        piece = _Piece(caption=True, paragraphs=[self.blocks[at].lines], above=self._above())
         if self._credit_at(at + 1):
             piece.paragraphs.append(self.blocks[at + 1].lines)
             self.taken = at + 1
@@ -327,31 +347,43 @@ class _Desk:
         lines, rows = self.lines, self.blocks[at].lines
         if lines[rows[0]].kind not in (Kind.BODY, Kind.SHORT):
             return False
-        text = _joined(lines, rows)
-        if len(text) > MAX_CAPTION:
-            return False
-        credited = closing_mark(text) is Mark.PHOTO
-        shown = _PICTURE.search(text) is not None
+        shown = self._shows_picture(at)
         credit_below = self._credit_at(at + 1)
         article = self.open
         if article is not None and not article.paragraphs:
             # Under a headline of its own it is the picture's story, unless an article follows.
             after = at + 1 + credit_below
-            story = not self._is_text(after) or self._is_caption(after)
-            return (credited or shown or credit_below) and not story
-        if credited or credit_below:
+            story = not self._is_text(after) or self._shows_picture(after)
+            return (shown or credit_below) and not story
+        text = _joined(lines, rows[:MAX_CAPTION])
+        if len(text) > MAX_CAPTION:
+            return False
+        if shown or credit_below:
             return not self._took_own_picture(text, at + 1 if credit_below else None)
-        return shown or self._stands_apart(at, text)
+        return self._stands_apart(at, text)
+
+    def _shows_picture(self, at: int) -> bool:
+        """Whether a short paragraph says 图为 or ends in a photographer's credit."""
+        rows = self.blocks[at].lines
+        if self.lines[rows[0]].kind not in (Kind.BODY, Kind.SHORT):
+            return False
+        text = _joined(self.lines, rows[:MAX_CAPTION])
+        if len(text) > MAX_CAPTION:
+            return False
+        if _PICTURE.search(text):
+            return True
+        return _CAMERA.search(text[-40:]) is not None and closing_mark(text) is Mark.PHOTO
 
     def _took_own_picture(self, text: str, credit: int | None) -> bool:
         """Whether the credit belongs to the open article: its author's, or a picture story's."""
         if _PICTURE.search(text) or self.open is None:
             return False
-        article = self.open.text(self.lines)
+        opening = self.open.paragraphs[:3]
+        article = "\n".join(_joined(self.lines, rows[:20]) for rows in opening)
         if credit is not None:
             text = _joined(self.lines, self.blocks[credit].lines)
             bare = self.open.head is not None and self.open.head.form is Form.BARE
-            if bare and len(article) <= MAX_CAPTION:
+            if bare and len(self.open.paragraphs) <= 3 and len(article) <= MAX_CAPTION:
                 return True
         return bool(set(read_dateline(article).names) & set(read_dateline(text).names))
 

@@ -52,10 +52,9 @@ def main() -> None:
         # A server's locale may be C; what we print is Chinese all the same.
         stream.reconfigure(encoding="utf-8", errors="backslashreplace")  # type: ignore[union-attr]
     try:
-        gaoqian(standalone_mode=False)
+        code = gaoqian(standalone_mode=False)  # of an Exit raised on the way, else None
         sys.stdout.flush()
-    except click.exceptions.Exit as leaving:
-        sys.exit(leaving.exit_code)
+        sys.exit(code)
     except click.Abort:
         click.echo("已中断。", err=True)
         sys.exit(130)

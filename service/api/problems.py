@@ -8,7 +8,7 @@ import uuid
 from flask import Flask, Response, g
 from werkzeug.exceptions import HTTPException
 
-from classifier.errors import GaoqianError
+from classifier.errors import GaoqianError, TooMany
 
 MEDIA_TYPE = "application/problem+json"
 RETRY_SECONDS = {429: 5, 503: 5, 507: 60}
@@ -41,6 +41,8 @@ def problem(status: int, slug: str, title: str, detail: str) -> Response:
     )
     if status in RETRY_SECONDS:
         response.headers["Retry-After"] = str(RETRY_SECONDS[status])
+    if status == 401:
+        response.headers["WWW-Authenticate"] = 'Bearer realm="gaoqian"'
     return response
 
 
@@ -56,7 +58,10 @@ def register(app: Flask) -> None:
 
     @app.errorhandler(GaoqianError)
     def refuse(error: GaoqianError) -> Response:
-        return problem(error.status, error.slug, error.title, str(error))
+        response = problem(error.status, error.slug, error.title, str(error))
+        if isinstance(error, TooMany):
+            response.headers["Retry-After"] = str(error.seconds)
+        return response
 
     @app.errorhandler(HTTPException)
     def answer(error: HTTPException) -> Response:

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import click
 
-from classifier.registry import Registry
 from service.commands.options import model_option, open_model
 from service.settings import read_settings
 
@@ -41,6 +40,7 @@ def train(
 
     不写标注稿则用随附语料。读 .jsonl、.csv、.xlsx、其文件夹，或按主题命名的文件夹。
     """
+    from classifier.registry import Registry
     from training.labelled import BUNDLED
     from training.pipeline import Recipe
     from training.run import run_training, summary_lines, write_model

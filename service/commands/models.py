@@ -5,14 +5,19 @@ from __future__ import annotations
 import getpass
 import json
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 import click
 
-from classifier.registry import Registry
 from service.settings import read_settings
+
+if TYPE_CHECKING:
+    from classifier.registry import Registry
 
 
 def _registry() -> Registry:
+    from classifier.registry import Registry
+
     return Registry(read_settings().models)
 
 

@@ -20,7 +20,7 @@ from service.intake.document import Allowance, Document, compose
 
 _CHUNK = 1 << 16
 _FREE_RATIO = 1 << 20  # a small part may be as repetitive as it likes
-_DAMAGED = "请用 Word 或 WPS 打开，另存为 .docx 再投"
+_SAVE_AGAIN = "请用 Word 或 WPS 打开，另存为 .docx 再投"
 _DAMAGE = (
     etree.XMLSyntaxError,
     zipfile.BadZipFile,
@@ -62,7 +62,7 @@ def read(content: bytes, *, name: str, allowance: Allowance) -> Document:
     except InputRefused:
         raise
     except _DAMAGE as error:
-        raise UnreadableFile("这份 .docx 已损坏", fix=_DAMAGED) from error
+        raise UnreadableFile("这份 .docx 已损坏", fix=_SAVE_AGAIN) from error
 
 
 def _read_package(package: zipfile.ZipFile, name: str, allowance: Allowance) -> Document:
@@ -70,7 +70,7 @@ def _read_package(package: zipfile.ZipFile, name: str, allowance: Allowance) -> 
     if len(entries) > allowance.limits.zip_entries:
         raise TooLarge(
             f"这份 .docx 里有 {len(entries)} 个部件，上限是 {allowance.limits.zip_entries}",
-            fix=_DAMAGED,
+            fix=_SAVE_AGAIN,
         )
     _refuse_overlaps(entries)
     names = {entry.filename for entry in entries}
@@ -104,7 +104,7 @@ def _refuse_overlaps(entries: list[zipfile.ZipInfo]) -> None:
     end = 0
     for entry in sorted(entries, key=lambda entry: entry.header_offset):
         if entry.header_offset < end:
-            raise UnreadableFile("这份 .docx 的部件互相重叠，不是正常文档", fix=_DAMAGED)
+            raise UnreadableFile("这份 .docx 的部件互相重叠，不是正常文档", fix=_SAVE_AGAIN)
         end = entry.header_offset + entry.compress_size
 
 
@@ -140,7 +140,7 @@ def _chunks(package: zipfile.ZipFile, part: str, allowance: Allowance) -> Iterat
     if entry.flag_bits & 0x1:
         raise UnreadableFile("这份文件设了打开密码", fix="请取消密码，另存为 .docx 再投")
     if entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-        raise UnreadableFile("这份 .docx 的压缩方式不是 Word 用的", fix=_DAMAGED)
+        raise UnreadableFile("这份 .docx 的压缩方式不是 Word 用的", fix=_SAVE_AGAIN)
     read = 0
     with package.open(entry) as stream:
         # Counted as read: what the directory says of sizes is the sender's word.
@@ -152,7 +152,7 @@ def _chunks(package: zipfile.ZipFile, part: str, allowance: Allowance) -> Iterat
                 raise TooLarge(
                     f"{part} 解开后是压缩时的 {allowance.limits.unpacked_ratio} 倍以上，"
                     "不是正常文档",
-                    fix=_DAMAGED,
+                    fix=_SAVE_AGAIN,
                 )
             yield chunk
 
@@ -184,7 +184,7 @@ class _Part:
     def data(self, text: str) -> None: ...
 
     def doctype(self, *declaration: str | None) -> None:
-        raise UnreadableFile("这份 .docx 里声明了 XML 实体，不是正常文档", fix=_DAMAGED)
+        raise UnreadableFile("这份 .docx 里声明了 XML 实体，不是正常文档", fix=_SAVE_AGAIN)
 
     def close(self) -> None: ...
 

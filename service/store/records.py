@@ -226,6 +226,15 @@ class StoredReply:
     body: str
 
 
+@dataclass(frozen=True, slots=True)
+class Added:
+    """What came of a request to store."""
+
+    submissions: tuple[Submission, ...]  # () where the request was only sent again
+    reply: StoredReply | None  # None where there was no key
+    replayed: bool  # the key was used before: nothing was stored, `reply` is the first answer
+
+
 # Reviews
 
 

@@ -103,10 +103,9 @@ submissions = Table(
     Column("id", Words, primary_key=True),
     Column("state", Words, nullable=False),
     Column("version", Integer, nullable=False),
-    Column("urgency", Float, nullable=False),  # the sort key of the queue, see `queue.urgency`
+    Column("urgency", Float, nullable=False),  # the queue's sort key, below 0 for twins
     Column("doubt", Float, nullable=False),
     Column("decision", Words),
-    Column("tagging", BigInteger),  # the latest; no foreign key, each table points at the other
     Column("themes", Json, nullable=False),
     Column("themes_by", Words, nullable=False),
     Column("received", Moment, nullable=False),
@@ -165,8 +164,8 @@ facets = Table(
     sqlite_with_rowid=False,
 )
 
-# Beside it, made by the migration: on SQLite the full-text table `search_grams`, whose rows have
-# the same numbers; on PostgreSQL the column `grams` with an inverted index.
+# Beside it, made by the migration and known to `search` alone: `search_grams` with the same
+# numbers, a full-text table on SQLite, an inverted index on PostgreSQL.
 searched = Table(
     "searched",
     metadata,
@@ -179,13 +178,14 @@ taggings = Table(
     "taggings",
     metadata,
     Column("id", _Number, primary_key=True),
-    Column("submission", Words, ForeignKey("submissions.id"), nullable=False, index=True),
+    Column("submission", Words, ForeignKey("submissions.id"), nullable=False),
     Column("model", Words, nullable=False),
     Column("themes", Json, nullable=False),
     Column("decision", Words, nullable=False),
     Column("scores", Json, nullable=False),
     Column("coverage", Float, nullable=False),
     Column("at", Moment, nullable=False),
+    Index("taggings_submission", "submission", "id"),
 )
 
 reviews = Table(

@@ -1,0 +1,31 @@
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+
+.PHONY: demo install test lint torture clean
+
+# The main job: install, train on the bundled corpus, split and tag a page, say how to go on.
+demo: $(STAMP)
+	$(BIN)/gaoqian train
+	@page=$$([ -f ../shared/seed/page.txt ] && echo ../shared/seed/page.txt || echo service/demo-page.txt); \
+	  echo; echo "$$page"; $(BIN)/gaoqian tag --page "$$page"; \
+	  echo; echo "看理由：$(BIN)/gaoqian tag --page --explain $$page"; \
+	  echo "开网页：$(BIN)/gaoqian serve ，再打开 http://127.0.0.1:8600/"
+
+install: $(STAMP)
+
+$(STAMP): pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade pip
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@touch $@
+
+test: $(STAMP)
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/gaoqian corpus check > /dev/null
+	$(BIN)/python -m pytest --cov --cov-report=term:skip-covered
+
+clean:
+	rm -rf $(VENV) *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage

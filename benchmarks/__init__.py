@@ -1,0 +1,1 @@
+"""Measurements beside named peers; each module is one command, see README.md."""

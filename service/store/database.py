@@ -1,0 +1,231 @@
+"""One database, SQLite or PostgreSQL: connections, transactions, and what their failures mean.
+
+SQLite writes under BEGIN IMMEDIATE (a deferred transaction that reads first and then wants to
+write fails at once when another writes), in WAL mode, and answers only after the disk has.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import sqlite3
+import time
+import weakref
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, TypeVar
+
+from sqlalchemy import Connection, Engine, Table, create_engine, event, text
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError
+from sqlalchemy.exc import TimeoutError as PoolExhausted
+
+from classifier.errors import Busy, ExtraMissing, GaoqianError, SettingRefused, StorageFull
+
+BUSY_SECONDS = 5
+"""How long a transaction waits for another before it says Busy."""
+
+_ATTEMPTS = 8
+_WRITES = "gaoqian_writes"
+_EVENTS_LOCK = 0x6761_6F71  # any number of our own: advisory locks are one space per database
+
+_NO_ROOM = {"53100"}
+_RACES = {"40001", "40P01", "23505"}  # serialisation, deadlock, unique
+
+Work = TypeVar("Work")
+
+
+class Raced(Busy):
+    """Another transaction was quicker; the same work done again will see what it did."""
+
+
+class Database:
+    """Connections to one database, and transactions on them."""
+
+    def __init__(self, url: str) -> None:
+        self.url = _read_url(url)
+        self.on_postgresql = self.url.get_backend_name() == "postgresql"
+        self.engine = _postgresql(self.url) if self.on_postgresql else _sqlite(self.url)
+        forget_in_child(self.engine)
+
+    @contextmanager
+    def reading(self) -> Iterator[Connection]:
+        """A transaction that only reads."""
+        with told(self.url), self.engine.connect() as connection, connection.begin():
+            yield connection
+
+    @contextmanager
+    def writing(self) -> Iterator[Connection]:
+        """A transaction that writes; on SQLite the only one at its time."""
+        with told(self.url), self.engine.connect() as plain:
+            connection = plain.execution_options(**{_WRITES: True})
+            with connection.begin():
+                yield connection
+
+    def write(self, work: Callable[[Connection], Work]) -> Work:
+        """Do `work` in one writing transaction, again where another was quicker."""
+        for attempt in range(1, _ATTEMPTS):
+            try:
+                with self.writing() as connection:
+                    return work(connection)
+            except Raced:
+                time.sleep(random.uniform(0, 0.01 * 2**attempt))  # noqa: S311
+        with self.writing() as connection:
+            return work(connection)
+
+    def insert(self, table: Table) -> sqlite.Insert | postgresql.Insert:
+        """An INSERT that knows ON CONFLICT."""
+        return postgresql.insert(table) if self.on_postgresql else sqlite.insert(table)
+
+    def in_order(self, connection: Connection) -> None:
+        """Keep other writers of events out until this transaction ends; ask for it last.
+
+        PostgreSQL numbers rows before they are committed. Without this a reader of events could
+        see number 7, and then never look for number 6.
+        """
+        if self.on_postgresql:
+            connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _EVENTS_LOCK})
+
+    def close(self) -> None:
+        """End all connections."""
+        self.engine.dispose()
+
+
+@contextmanager
+def told(url: URL) -> Iterator[None]:
+    """Translate what a database says into refusals: Busy, StorageFull, or Raced."""
+    try:
+        yield
+    except PoolExhausted:
+        raise Busy("数据库连接用尽", fix="请稍后再试，或减少同时的请求") from None
+    except IntegrityError as error:
+        raise Raced("同一记录正被别的请求写入", fix="请稍后再试") from error
+    except DBAPIError as error:
+        refusal = _refusal(error, url)
+        if refusal is None:
+            raise
+        raise refusal from error
+
+
+def _refusal(error: DBAPIError, url: URL) -> GaoqianError | None:
+    cause = error.orig
+    where = url.render_as_string(hide_password=True)
+    if isinstance(cause, sqlite3.Error):
+        code = getattr(cause, "sqlite_errorcode", 0) & 0xFF
+        if code == sqlite3.SQLITE_FULL:
+            return StorageFull("磁盘已满，没有存下", fix="请腾出磁盘空间后重发")
+        if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+            return Busy(f"数据库正忙，等了 {BUSY_SECONDS} 秒", fix="请稍后再试")
+        if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
+            return Busy("数据库文件损坏", where=where, fix="请从备份恢复")
+        if code in (sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY):
+            return Busy(f"数据库文件不能读写（{cause}）", where=where, fix="请检查磁盘和权限")
+        return None
+    state = getattr(cause, "sqlstate", None)
+    if state in _NO_ROOM:
+        return StorageFull("数据库所在的磁盘已满，没有存下", fix="请腾出磁盘空间后重发")
+    if state in _RACES:
+        return Raced("同一记录正被别的请求写入", fix="请稍后再试")
+    # Shut down, starting, too many connections, out of memory, waited too long, read-only, or
+    # (without a state) a connection that broke.
+    if state is None and not isinstance(cause, Exception):
+        return None
+    unreachable = state is None or state[:2] in {"08", "53", "57", "55"} or state == "25006"
+    return Busy("数据库暂时连不上", where=where, fix="请稍后再试") if unreachable else None
+
+
+def forget_in_child(engine: Engine) -> None:
+    """See to it that a forked process opens connections of its own."""
+    reference = weakref.ref(engine)
+
+    def forget() -> None:
+        alive = reference()
+        if alive is not None:
+            alive.dispose(close=False)
+
+    os.register_at_fork(after_in_child=forget)
+
+
+def _read_url(url: str) -> URL:
+    if "://" not in url:
+        return URL.create("sqlite", database=str(Path(url).expanduser().absolute()))
+    try:
+        read = make_url(url)
+        backend = read.get_backend_name()
+    except (ArgumentError, ValueError):
+        raise SettingRefused("数据库地址读不懂", where="database", fix=_SHAPES) from None
+    if backend in ("postgres", "postgresql"):
+        if find_spec("psycopg") is None:
+            raise ExtraMissing(
+                "没有装 PostgreSQL 的驱动 psycopg", fix="请运行 pip install 'gaoqian[postgres]'"
+            )
+        return read.set(drivername="postgresql+psycopg")
+    if backend == "sqlite" and read.database and read.database != ":memory:":
+        return read
+    raise SettingRefused(f"不支持 {read.drivername} 这种数据库", where="database", fix=_SHAPES)
+
+
+_SHAPES = "应是 SQLite 文件的路径，或 postgresql://用户:密码@主机/库名"
+
+
+def _sqlite(url: URL) -> Engine:
+    path = Path(url.database or "")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch(mode=0o600)  # manuscripts before print are nobody else's business
+    except OSError as error:
+        raise SettingRefused(
+            f"数据库文件打不开（{error.strerror}）", where=str(path), fix="请检查路径和权限"
+        ) from None
+    engine = create_engine(
+        url, connect_args={"timeout": BUSY_SECONDS}, pool_size=16, max_overflow=256
+    )
+
+    @event.listens_for(engine, "connect")
+    def prepare(connection: Any, _: Any) -> None:
+        connection.isolation_level = None  # BEGIN is ours, below
+        cursor = connection.cursor()
+        for pragma in (
+            "journal_mode=WAL",
+            "synchronous=FULL",
+            "foreign_keys=ON",
+            f"busy_timeout={BUSY_SECONDS * 1000}",
+            "cache_size=-16000",
+            "temp_store=MEMORY",
+        ):
+            cursor.execute(f"PRAGMA {pragma}")
+        cursor.close()
+
+    @event.listens_for(engine, "begin")
+    def begin(connection: Connection) -> None:
+        writes = connection.get_execution_options().get(_WRITES)
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+    return engine
+
+
+def _postgresql(url: URL) -> Engine:
+    milliseconds = BUSY_SECONDS * 1000
+    options = (
+        f"-c lock_timeout={milliseconds} -c statement_timeout={6 * milliseconds} "
+        f"-c idle_in_transaction_session_timeout={12 * milliseconds} -c jit=off -c timezone=UTC"
+    )
+    given = url.query.get("options", "")
+    return create_engine(
+        url.difference_update_query(["options"]),
+        connect_args={
+            "options": f"{options} {given if isinstance(given, str) else ' '.join(given)}".strip(),
+            "connect_timeout": BUSY_SECONDS,
+            "tcp_user_timeout": 2 * milliseconds,  # a network that swallows packets is noticed
+            "client_encoding": "utf8",
+            # A plan made for any theme is a bad plan for a rare one; and poolers do without.
+            "prepare_threshold": None,
+        },
+        pool_size=8,
+        max_overflow=16,
+        pool_timeout=BUSY_SECONDS,
+        pool_pre_ping=True,
+    )

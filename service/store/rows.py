@@ -1,0 +1,255 @@
+"""Between rows and records, and the one way a submission's standing is changed."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Connection, Row, delete, func, insert, select, update
+
+from classifier.article import Decision, Tagging
+from service.store.database import Database
+from service.store.records import Event, State, StoredTagging, Submission, storable
+from service.store.tables import events, facets, microseconds, submissions, taggings
+
+LONGEST_VALUE = 200
+"""Characters of a value that can be filtered by."""
+
+_ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
+_TIME_DIGITS, _RANDOM_DIGITS = 9, 7
+
+
+_RANKS = {
+    State.REVIEW: 5,
+    State.UNSURE: 4,
+    State.NEW: 3,
+    State.AUTO: 2,
+    State.NONE: 1,
+    State.SETTLED: 0,
+}
+_BELOW_ALL = -10.0
+
+
+def urgency(state: State, doubt: float, *, twin: bool) -> float:
+    """The queue's sort key: what an editor should see first is highest; a twin is below zero.
+
+    >>> urgency(State.REVIEW, 0.9, twin=False) > urgency(State.AUTO, 0.9, twin=False) >= 0
+    True
+    """
+    key = _RANKS[state] + min(max(doubt, 0.0), 0.999)
+    return key + _BELOW_ALL if twin else key
+
+
+def new_ids(count: int, now: datetime) -> list[str]:
+    """Fresh ids in rising order: the millisecond, then chance."""
+    head = first_id(now)
+    tails = {secrets.randbits(5 * _RANDOM_DIGITS) for _ in range(count)}
+    while len(tails) < count:
+        tails.add(secrets.randbits(5 * _RANDOM_DIGITS))
+    return [head + _digits(tail, _RANDOM_DIGITS) for tail in sorted(tails)]
+
+
+def first_id(moment: datetime) -> str:
+    """What ids given at or after a moment (rounded up to the millisecond) do not sort before.
+
+    >>> from datetime import UTC
+    >>> first_id(datetime(2026, 11, 24, tzinfo=UTC))
+    '1g64wxr00'
+    """
+    return _digits(max(0, -(-microseconds(moment) // 1000)), _TIME_DIGITS)
+
+
+def whole_millisecond(moment: datetime) -> datetime:
+    """A moment as exact as an id tells it."""
+    return moment - timedelta(microseconds=moment.microsecond % 1000)
+
+
+def _digits(number: int, count: int) -> str:
+    return "".join(_ALPHABET[(number >> 5 * place) & 31] for place in reversed(range(count)))
+
+
+def facet_rows(
+    id: str,
+    key: float,
+    *,
+    themes: Iterable[str] = (),
+    places: Iterable[str | None] = (),
+    names: Iterable[str] = (),
+    source: str = "",
+) -> list[dict[str, Any]]:
+    """Rows of what one submission can be found by."""
+    sources = (source, source.partition(":")[0]) if source else ()
+    values = [
+        *(("theme", theme) for theme in themes),
+        *(("place", place) for place in places if place),
+        *(("name", name) for name in names if name),
+        *(("source", one) for one in sources),
+    ]
+    # In one order everywhere, so that two writers cannot wait for each other.
+    different = sorted({(kind, storable(value)[:LONGEST_VALUE]) for kind, value in values})
+    return [
+        {"kind": kind, "value": value, "submission": id, "urgency": key}
+        for kind, value in different
+    ]
+
+
+def stand(
+    connection: Connection,
+    row: Row[Any] | Mapping[str, Any],
+    *,
+    state: State,
+    themes: Sequence[str],
+    themes_by: str,
+    settled: datetime | None,
+    doubt: float,
+) -> list[str]:
+    """Change how a first submission stands, and its twins with it; returns all their ids."""
+    id = row["id"] if isinstance(row, Mapping) else row.id
+    family = submissions.c.twin_of == id
+    changed = {
+        "state": str(state),
+        "themes": [*themes],
+        "themes_by": themes_by,
+        "settled": settled,
+        "doubt": doubt,
+        "version": submissions.c.version + 1,
+    }
+    twins = [*connection.scalars(select(submissions.c.id).where(family).order_by("id"))]
+    for ids, twin in (([id], False), (twins, True)):
+        if not ids:
+            continue
+        key = urgency(state, doubt, twin=twin)
+        connection.execute(
+            update(submissions).where(submissions.c.id.in_(ids)).values(urgency=key, **changed)
+        )
+        connection.execute(
+            delete(facets).where(facets.c.submission.in_(ids), facets.c.kind == "theme")
+        )
+        connection.execute(
+            update(facets).where(facets.c.submission.in_(ids)).values(urgency=key)
+        )
+        rows = [row for one in ids for row in facet_rows(one, key, themes=themes)]
+        if rows:
+            connection.execute(insert(facets), rows)
+    return [id, *twins]
+
+
+def announce(
+    database: Database,
+    connection: Connection,
+    kind: str,
+    changed: Iterable[Submission],
+    *,
+    at: datetime,
+) -> None:
+    """Tell other programs; the last thing a transaction does."""
+    rows = [
+        {
+            "at": at,
+            "kind": kind,
+            "submission": one.id,
+            "payload": {
+                "id": one.id,
+                "external_id": one.external_id,
+                "source": one.source,
+                "title": one.title[:LONGEST_VALUE],
+                "state": str(one.state),
+                "decision": str(one.tagging.decision) if one.tagging else None,
+                "themes": [*one.themes],
+                "themes_by": one.themes_by,
+                "twin_of": one.twin_of,
+                "version": one.version,
+            },
+        }
+        for one in changed
+    ]
+    if rows:
+        database.in_order(connection)
+        connection.execute(insert(events), rows)
+
+
+def read_submissions(connection: Connection, ids: Sequence[str]) -> list[Submission]:
+    """Submissions by id, in the order asked for; those that are not there are left out."""
+    if not ids:
+        return []
+    rows = connection.execute(select(submissions).where(submissions.c.id.in_(ids))).all()
+    latest: dict[str, StoredTagging] = {}
+    for row in connection.execute(
+        select(taggings).where(taggings.c.submission.in_(ids)).order_by(taggings.c.id)
+    ):
+        latest[row.submission] = tagging_of(row)
+    counted = select(submissions.c.twin_of, func.count()).where(submissions.c.twin_of.in_(ids))
+    twins = dict(connection.execute(counted.group_by(submissions.c.twin_of)).tuples().all())
+    found = {row.id: _submission_of(row, latest.get(row.id), twins.get(row.id, 0)) for row in rows}
+    return [found[id] for id in ids if id in found]
+
+
+def _submission_of(row: Row[Any], tagging: StoredTagging | None, twins: int) -> Submission:
+    return Submission(
+        id=row.id,
+        title=row.title,
+        text=row.text,
+        source=row.source,
+        external_id=row.external_id,
+        name=row.name,
+        format=row.format,
+        has_original=row.original is not None,
+        place=row.place,
+        county=row.county,
+        town=row.town,
+        byline=row.byline,
+        names=tuple(row.names),
+        unit=row.unit,
+        section=row.section,
+        kind=row.kind,
+        length=row.length,
+        page=row.page,
+        position=row.position,
+        warnings=tuple(row.warnings),
+        by=row.by,
+        received=row.received,
+        fingerprint=row.fingerprint,
+        twin_of=row.twin_of,
+        twins=twins,
+        state=State(row.state),
+        version=row.version,
+        themes=tuple(row.themes),
+        themes_by=row.themes_by,
+        doubt=row.doubt,
+        settled=row.settled,
+        tagging=tagging,
+    )
+
+
+def tagging_row(submission: str, tagging: Tagging, at: datetime) -> dict[str, Any]:
+    """A receipt as it is stored."""
+    return {
+        "submission": submission,
+        "model": tagging.model,
+        "themes": [*tagging.themes],
+        "decision": str(tagging.decision),
+        "scores": {theme: float(score) for theme, score in tagging.scores.items()},
+        "coverage": float(tagging.coverage),
+        "at": at,
+    }
+
+
+def tagging_of(row: Row[Any]) -> StoredTagging:
+    """A receipt as it was stored."""
+    return StoredTagging(
+        id=row.id,
+        submission=row.submission,
+        model=row.model,
+        themes=tuple(row.themes),
+        decision=Decision(row.decision),
+        scores=dict(row.scores),
+        coverage=row.coverage,
+        at=row.at,
+    )
+
+
+def event_of(row: Row[Any]) -> Event:
+    """An event as it was announced."""
+    return Event(row.seq, row.at, row.kind, row.submission, dict(row.payload))
