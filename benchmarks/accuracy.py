@@ -106,7 +106,9 @@ def _row(name: str, truth: Labels, found: Labels) -> None:
     low, high = macro_f1_interval(truth, found, seed=1)
     exact = (truth == found).all(axis=1).mean()
     tagged = found[~truth.any(axis=1)].any(axis=1).mean()
-    print(f"{name:38}{macro_f1(truth, found):.4f}    {low:.4f}–{high:.4f}   {exact:.4f}     {tagged:.4f}")
+    print(
+        f"{name:38}{macro_f1(truth, found):.4f}    {low:.4f}–{high:.4f}   {exact:.4f}     {tagged:.4f}"
+    )
 
 
 def nested(
@@ -127,7 +129,9 @@ def nested(
             inner_readings, truth[others], groups[others], recipe=recipe, jobs=2
         )
         fitted = build_pipeline(recipe).fit(inner_readings, truth[others])
-        scores = fitted.decision_function([one for one, out in zip(readings, own, strict=True) if out])
+        scores = fitted.decision_function(
+            [one for one, out in zip(readings, own, strict=True) if out]
+        )
         for theme in range(truth.shape[1]):
             slope, offset = fit_calibration(inner.scores[:, theme], truth[others][:, theme])
             probabilities[own, theme] = sigmoid(scores[:, theme] * slope + offset)
@@ -192,7 +196,9 @@ def titles_table() -> None:
     fitted = build_pipeline(replace(Recipe(), cost=1.0)).fit(readings, labels)
     seconds = time.perf_counter() - start
     scores = fitted.decision_function([read_features(Article(text), tokenizer) for text, _ in dev])
-    print(f"{'gaoqian':38}{(scores.argmax(axis=1) == wanted).mean():.4f}   trained in {seconds:.1f} s")
+    print(
+        f"{'gaoqian':38}{(scores.argmax(axis=1) == wanted).mean():.4f}   trained in {seconds:.1f} s"
+    )
     texts = [unicodedata.normalize("NFKC", text) for text, _ in train]
     peers: list[Peer] = [
         Tutorial(jieba_cut, "jieba + TF-IDF + LinearSVC"),

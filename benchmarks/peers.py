@@ -73,7 +73,9 @@ class FastText(Peer):
 
     threshold = 0.5
 
-    def __init__(self, cut: Cut, name: str, *, characters: bool = True, single: bool = False) -> None:
+    def __init__(
+        self, cut: Cut, name: str, *, characters: bool = True, single: bool = False
+    ) -> None:
         self.name = name
         self._cut, self._characters, self._single = cut, characters, single
 
@@ -130,9 +132,7 @@ class AnnifTfidf(Peer):
     def fit(self, texts: Sequence[str], labels: Labels) -> None:
         from sklearn.feature_extraction.text import TfidfVectorizer
 
-        self._vectorizer = TfidfVectorizer(
-            tokenizer=jieba_cut, token_pattern=None, lowercase=False
-        )
+        self._vectorizer = TfidfVectorizer(tokenizer=jieba_cut, token_pattern=None, lowercase=False)
         themes = [
             "\n".join(text for text, has in zip(texts, own, strict=True) if has) for own in labels.T
         ]

@@ -100,7 +100,13 @@ def _fold() -> Codes:
     table = np.zeros(0x10000, dtype=np.uint16)
     for start, end in ((0x3041, 0x3100), (0x3400, 0x4DC0), (0x4E00, 0xA000), (0xAC00, 0xD7A4)):
         table[start:end] = np.arange(start, end)
-    for start, end in ((0x21, 0x3041), (0x30FB, 0x30FC), (0xF900, 0xFB00), (0xFE10, 0xFE70), (0xFF01, 0xFFE7)):
+    for start, end in (
+        (0x21, 0x3041),
+        (0x30FB, 0x30FC),
+        (0xF900, 0xFB00),
+        (0xFE10, 0xFE70),
+        (0xFF01, 0xFFE7),
+    ):
         for point in range(start, end):
             table[point] = _folded(chr(point))
     pairs = Path(__file__).with_name("simplified.txt").read_text(encoding="utf-8").split()

@@ -141,7 +141,7 @@ def _phrases(
     strongest = max(map(abs, said), default=0.0)
 
     def side(place: int) -> int:
-        start, end = units[place]
+        start, _ = units[place]
         is_word = chr(int(cleaned.codes[start])).isalnum() and cleaned.codes[start] != BREAK
         if not is_word or abs(said[place]) < TELLING * strongest:
             return 0

@@ -25,6 +25,7 @@ from classifier.layout import (
     indents_paragraphs,
 )
 
+UNDER_HEADLINES = frozenset({Kind.BYLINE, Kind.NAMES, Kind.POSTED})
 MAX_STACK = 6  # lines of one headline with all that stands above and below it
 
 _H = r"[\u3400-\u9fff]"
@@ -137,7 +138,7 @@ def _anchored(lines: Sequence[Line], full: Sequence[bool]) -> list[Head]:
     heads: list[Head] = []
     below = 0  # the first line that no head has taken
     for at, line in enumerate(lines):
-        if at < below or line.kind not in OPENINGS | {Kind.BYLINE, Kind.NAMES}:
+        if at < below or line.kind not in OPENINGS | UNDER_HEADLINES:
             continue
         top = _top(lines, full, at, below)
         if at - top > 1 and heads and _signs_notice(lines, heads[-1], top):
@@ -150,7 +151,7 @@ def _anchored(lines: Sequence[Line], full: Sequence[bool]) -> list[Head]:
         if line.kind is Kind.NAMES and above is not None and not above.stops:
             continue
         if not titled and above is not None:
-            if heads and heads[-1].body == at - 1 and above.kind in CREDITS | {Kind.NAMES}:
+            if heads and heads[-1].body >= at - 2 and above.kind in UNDER_HEADLINES:
                 continue  # title, byline, dateline
             if not above.stops and above.kind is not Kind.FURNITURE and not line.gap:
                 continue
@@ -173,7 +174,7 @@ def _form(kind: Kind) -> Form:
 
 def _opens_body(lines: Sequence[Line], at: int) -> bool:
     """Whether a byline at `at` has an article below it, not the next headline."""
-    while at < len(lines) and lines[at].kind in (Kind.BYLINE, Kind.NAMES):
+    while at < len(lines) and lines[at].kind in UNDER_HEADLINES:
         at += 1
     return any(
         lines[below].kind in (Kind.BODY, Kind.STEP, Kind.DATELINE)
@@ -396,7 +397,7 @@ class _Judge:
 
     def _closes(self, at: int) -> bool:
         line = self.lines[at]
-        if line.kind in (Kind.BYLINE, Kind.EDITORS, Kind.TURNS, Kind.NAMES, Kind.SIGNED):
+        if line.kind in CREDITS | {Kind.NAMES} and line.kind is not Kind.PHOTO:
             return True
         return line.stops and closing_mark(line.text) in (Mark.BYLINE, Mark.EDITORS, Mark.TURNS)
 

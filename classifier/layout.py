@@ -57,6 +57,12 @@ _IMPRINT = re.compile(
     r"Date)\s?[:：]",
     re.IGNORECASE,
 )
+_POSTED = re.compile(
+    r"(?:(?:发布|发表|更新)?(?:时间|日期)\s?[:：]\s?)?\d{4}[-./年]\d{1,2}[-./月]\d{1,2}日?"
+    r"(?:\s*\d{1,2}:\d{2}(?::\d{2})?)?\s*(?:来源|作者|编辑|发布|浏览|点击|稿源|记者)|"
+    r"(?:来源|稿源|作者|信息来源)\s?[:：]\s?\S{2,20}(?:\s|$)|"
+    r"\d{4}[-./年]\d{1,2}[-./月]\d{1,2}日?\s+\d{1,2}:\d{2}|(?:发布|发表)(?:时间|日期)\s?[:：]"
+)
 _WEATHER = re.compile(
     r"(?:今日|今天|明天|市区)?(?:天气|气温|气象)\S{0,4}[:：\s]|[^。]{0,40}\d\s?(?:℃|°C)[^。]{0,8}$"
 )
@@ -98,6 +104,7 @@ class Kind(Enum):
     DATELINE = "dateline"
     RESUMES = "resumes"
     BYLINE = "byline"
+    POSTED = "posted"  # 2023-02-24 10:21 来源：临河日报: what a website sets under a headline
     PHOTO = "photo"
     EDITORS = "editors"
     NAMES = "names"
@@ -106,7 +113,7 @@ class Kind(Enum):
 
 _MARKED = {mark: Kind[mark.name] for mark in Mark}
 OPENINGS = frozenset({Kind.DATELINE, Kind.RESUMES, Kind.SALUTATION})
-CREDITS = frozenset({Kind.BYLINE, Kind.PHOTO, Kind.EDITORS, Kind.TURNS, Kind.SIGNED})
+CREDITS = frozenset({Kind.BYLINE, Kind.POSTED, Kind.PHOTO, Kind.EDITORS, Kind.TURNS, Kind.SIGNED})
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,6 +231,8 @@ def _kind(text: str) -> Kind:
     if len(text) < 2:
         return Kind.BODY
     if len(text) <= 90:
+        if _POSTED.match(text):
+            return Kind.POSTED
         if _STEP.match(text):
             return Kind.STEP
         if _is_furniture(text):

@@ -168,7 +168,7 @@ class Classifier:
 
     def logits(self, scores: Floats) -> Floats:
         """Calibrated log-odds of raw scores, theme by theme."""
-        return scores * self._slopes + self._offsets
+        return np.asarray(scores * self._slopes + self._offsets)
 
     def _score(self, sheets: Sequence[Sheet]) -> tuple[Floats, Counts]:
         counts = self.lexicon.count(sheets, self.tokenizer)
@@ -294,7 +294,7 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     """A model's manifest as JSON, its digest checked; raises as `load` does."""
     content = _read_file(folder, MANIFEST, MAX_MANIFEST_BYTES)
     try:
-        record = json.loads(content)
+        record: dict[str, Any] = json.loads(content)
         whole = isinstance(record, dict) and record.get("digest") == _self_digest(record)
     except (ValueError, RecursionError):
         whole, record = False, {}
@@ -303,7 +303,9 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     if record.get("format") != FORMAT:
         raise _foreign(folder, f"模型格式是 {record.get('format')}，本程序只读格式 {FORMAT}")
     if record.get("cleaning") != cleaning.VERSION:
-        raise _foreign(folder, f"模型按清洗规则 {record.get('cleaning')} 训练，本程序是 {cleaning.VERSION}")
+        raise _foreign(
+            folder, f"模型按清洗规则 {record.get('cleaning')} 训练，本程序是 {cleaning.VERSION}"
+        )
     if record.get("features") != FEATURES:
         raise _foreign(folder, "模型的特征设置与本程序不同")
     return record

@@ -293,7 +293,6 @@ class _Desk:
         below = self.next_text[at]
         goes_on = (
             self.open is not None
-            and self.open.paragraphs
             and not self.waiting
             and below < len(self.blocks)
             and self.blocks[below].head is None

@@ -168,7 +168,9 @@ def _spread_runs(codes: Codes) -> tuple[Codes, Offsets]:
     edges = np.flatnonzero(np.concatenate(([True], ~han, [True]))) - 1
     if (edges[1:] - edges[:-1]).max() <= RUN + 1:
         return spread, index
-    cuts = [at for start, end in pairwise(edges.tolist()) for at in range(start + 1 + RUN, end, RUN)]
+    cuts = [
+        at for start, end in pairwise(edges.tolist()) for at in range(start + 1 + RUN, end, RUN)
+    ]
     return np.insert(spread, cuts, _GAP), np.insert(index, cuts, cuts)
 
 

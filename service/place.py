@@ -41,19 +41,19 @@ _NO_STEM = frozenset("合作 东方 和平 城中 市中".split())
 
 _BEFORE_PLACE = (
     "在 到 由 从 日 至 近日 日前 以来 年来 我市 我县 我区 我省 该市 该县 该区 本市 本县 本区 全市 全县 "
-    "走进 来到 位于 走访 自 记者 获悉 今天 昨天 昨日 今日 今年 去年 图为 县城 是 为 于 的 省 州"
+    "走进 来到 位于 走访 自 记者 获悉 今天 昨天 昨日 今日 今年 去年 图为 县城 落户 是 为 于 对 了 的 省 州"
 )
 _STARTS_AFTER = tuple(_BEFORE_PLACE.split())
 _GOES_THERE = tuple(
     "来自 赴 前往 老家 原籍 祖籍 奔赴 飞往 开往 发往 运往 销往 驶往 考察 嫁到 搬到 支援 援助 出生于 远在".split()
 )
-_FROM_THERE = tuple("籍 客商 商会 商人 企业家 的客商 的一家 一家 某公司 援疆 援藏 对口 方言".split())
+_FROM_THERE = tuple("籍 客商 商会 商人 企业家 的客商 援疆 援藏 对口 方言".split())
 
 _TOWN = re.compile(rf"(?P<stem>[{HAN}·]{{1,9}}?)(?P<kind>街道|苏木|[镇乡])")
 _ONLY_NUMBER = re.compile(r"[一二三四五六七八九十百两几多数半]+个?")
 # What no town's name begins with, contains or ends in.
 _NO_TOWN_START = re.compile(
-    r"岛|浩特|[各该每某其此那这我你他她它们的了被把让使没几个等及与或并又也都就还很最更既按据因但]|"
+    r"岛|浩特|[各该每某其此这我你他她它们的了被把让使没几个等及与或并又也都就还很最更既按据因但]|"
     r"(?:全|本|小|城|乡|家|故|老|下|返|回|农|水|集|古|重|名|强|侨|村|苏木|建制|周边|邻近|附近|主要|主)$"
 )
 _NO_TOWN_WORD = re.compile(
@@ -61,7 +61,7 @@ _NO_TOWN_WORD = re.compile(
     r"主城|老旧|背街|示范|特色|美丽|文明|多个|有关|相关|周边|附近|偏远|边远|贫困|试点|下属|所辖|所属|等地|干部|党员|居民|"
     r"群众|以及|新型|小城|建制|其他|其它|部门|机关|单位|学校|企业|项目|工作|同志|书记|服务|联合|深化|落实|依托|围绕|聚焦|"
     r"带领|派驻|下派|走遍|覆盖|包括|涉及|进入|回到|离开|沿着|穿过|打扫|清扫|商业|步行|文化|历史|工业|产业|生态|旅游|"
-    r"今年|去年|近年|近日|日前|目前|连续|一条|一个|这个|那个|我们|他们|自己|的|了|着|被|等|各|该|与|个|在|湖畔|河畔|[我你您这那请]"
+    r"今年|去年|近年|近日|日前|目前|连续|一条|一个|这个|那个|我们|他们|自己|的|了|着|被|等|各|该|与|个|在|湖畔|河畔|[我你您这请]"
 )
 _PROSE = re.compile(
     r"^(?:[一第有可已先当起听交拉驻原往经户法县市区省州旗从对于自由]|来自)|[在到把给让是我你您这那请说将或并就]|.[至自打有前后时天地位之两大日期给本]$|..[和与]$"
@@ -69,11 +69,12 @@ _PROSE = re.compile(
 _NO_TOWN_END = re.compile(r"(?:[小名强重家故老下返回侨城千百古]|海拔|大镇|中心|全国|全省|全市|全县|示范|特色|文明)$")
 _TOWN_ALL_THE_SAME = re.compile(rf"[{HAN}]{{1,3}}[城老下家]")  # 都城镇, 半城镇, 石家镇
 _GOES_ON = {  # what turns the suffix into the beginning of another word
-    "镇": re.compile(r"[江静压定痛]|街道|化"),
-    "乡": re.compile(r"(?<=[水异他之梦同]乡)|[镇亲愁贤土音情里下间邻友民]|村(?![民委两支级党干书会里口头])|村振|村建"),
-    "街道": re.compile(r"[上两旁边口宽整]|沿线|卫生|清|[和]小"),
+    "镇": re.compile(r"[江静压定痛]|街道"),
+    "乡": re.compile(r"[镇亲愁贤土音情里下间邻友民]|村(?![民委两支级党干书会里口头])|村振|村建"),
+    "街道": re.compile(r"[上两旁边口宽整]|沿线|卫生(?!服务|院|室|监督)|清|和小"),
     "苏木": re.compile(r"(?!)"),
 }
+_NO_HOME = re.compile(r"[异他之梦同故]$")
 _TWIN_SUFFIX = re.compile(r"镇镇|街街道|道街道")
 
 
@@ -151,7 +152,11 @@ def _joined(place: Place, other: Place) -> Place:
     city = place.city or other.city
     county = place.county or other.county
     town = place.town or other.town
-    if other.city not in (None, city) or other.county not in (None, county):
+    if county and other.county and (county.endswith(other.county) or other.county.endswith(county)):
+        county = max(county, other.county, key=len)  # 青岛西海岸新区 and 西海岸新区
+    elif other.county not in (None, county):
+        return place
+    if other.city not in (None, city):
         return place
     if other.town not in (None, town):
         return place
@@ -310,12 +315,15 @@ def _city_and_county(
         below, below_end = _full_name(text, after)
         if not below and opens:  # 江门鹤山共和镇
             shorter = _longest(text, after, names.stems)
-            below = next(iter(names.stems.get(shorter, ())), "")
             below_end = after + len(shorter)
-            below = below if _town(text, below_end, alone=False) else ""
-        for whole in names.stems[stem]:
-            if whole in names.parents.get(below, ()):  # 衡阳常宁市
-                return Place(city=whole, county=below), below_end
+            town = _town(text, below_end, alone=False) if shorter else None
+            belows = names.stems[shorter] if town else ()
+        else:  # 衡阳常宁市
+            belows = (below,) if below else ()
+        for below in belows:
+            for whole in names.stems[stem]:
+                if whole in names.parents.get(below, ()):
+                    return Place(city=whole, county=below), below_end
         if (zone := _ZONE.match(text, after)) is not None and opens:
             within = _longest(text, after, names.stems)
             county = next((c for c in names.stems.get(within, ()) if c in names.parents), None)
@@ -348,7 +356,7 @@ def _zone(owners: tuple[str, ...], stem: str, zone: re.Match[str]) -> tuple[Plac
 
 
 _UNKNOWN_COUNTY = re.compile(
-    rf"(?P<name>[{HAN}]{{1,3}}?(?:[县旗市]|(?<![社园小辖城景地山库灾矿片街校厂新业发闽牧林农郊主])区))"
+    rf"(?P<name>[{HAN}]{{1,3}}?(?:[县旗市]|(?<![社园小辖城景地山库灾矿片街校厂新业发闽牧林农郊主])区)|[{HAN}]{{1,4}}?(?:新区|高新区|经开区|开发区|度假区|管理区))"
     rf"(?=[{HAN}]{{2,5}}?(?:街道|[镇乡]))"
 )
 
@@ -370,14 +378,16 @@ def _town(text: str, pos: int, *, alone: bool) -> tuple[str, int] | None:
     """
     for match in _town_shapes(text, pos):
         stem, kind, end = match["stem"], match["kind"], match.end()
-        longest = 8 if stem.endswith("族") else 4 if alone else 5
+        longest = 8 if stem.endswith("族") else 4 if alone else 7
         if len(stem) > longest or _NO_TOWN_START.match(stem) or _NO_TOWN_WORD.search(stem):
             return None
         if _ONLY_NUMBER.fullmatch(stem) or (alone and (len(stem) < 2 or _is_prose(stem))):
             return None
         if _NO_TOWN_END.search(stem) and (alone or not _TOWN_ALL_THE_SAME.fullmatch(stem)):
             return None
-        if _GOES_ON[kind].match(text, end):
+        if _GOES_ON[kind].match(text, end) or (kind == "乡" and _NO_HOME.search(stem)):
+            return None
+        if alone and kind == "乡" and stem.endswith("水"):
             return None
         return stem + kind, end
     return None
@@ -411,6 +421,8 @@ def _opens(text: str, pos: int) -> bool:
 def _only_passes(text: str, mention: _Mention) -> bool:
     before = text[max(0, mention.start - 4) : mention.start]
     if before.endswith("从") and re.compile("[来嫁搬迁调]").match(text, mention.end):
+        return True
+    if mention.place.town is None and text.startswith(("一家", "的一家", "某"), mention.end):
         return True
     return before.endswith(_GOES_THERE) or text.startswith(_FROM_THERE, mention.end)
 

@@ -71,7 +71,7 @@ class ServedModel:
             promoted, problem = serving, ""
             try:
                 promoted = self._registry.current_id()
-                if promoted != serving and promoted != self._refused:
+                if promoted not in (serving, self._refused):
                     model = self._registry.load(promoted)
                     check_probes(model)
                     self._model, serving, self._refused = model, promoted, None

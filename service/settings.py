@@ -163,6 +163,8 @@ def _checked(setting: Setting, value: Any, *, where: str) -> Any:
             f"{setting.name} 现在是 {value!r}", where=where, fix=f"应是 {'、'.join(setting.choices)} 之一"
         )
     low, high = setting.least, setting.most
-    if (low is not None and value < low) or (high is not None and value > high):
+    if isinstance(value, int | float) and not (
+        (low is None or value >= low) and (high is None or value <= high)
+    ):
         raise SettingRefused(f"{setting.name} 现在是 {value}", where=where, fix=f"应在 {low} 到 {high} 之间")
     return value

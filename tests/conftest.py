@@ -45,9 +45,7 @@ def trained(corpus: Corpus) -> Trained:
 @pytest.fixture(scope="session")
 def model(trained: Trained) -> Classifier:
     """The same model as it is served."""
-    return Classifier(
-        trained.manifest, trained.arrays, open_tokenizer(trained.manifest.tokenizer)
-    )
+    return Classifier(trained.manifest, trained.arrays, open_tokenizer(trained.manifest.tokenizer))
 
 
 @pytest.fixture(scope="session")

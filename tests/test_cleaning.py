@@ -11,7 +11,10 @@ from hypothesis import strategies as st
 from classifier.cleaning import BREAK, clean
 
 NEWS = st.text(
-    alphabet=st.sampled_from("党员干部養老環境整治，,。.：:（）()“”\"　 \n\tＡＢab１２12３3㎡①…—-·讯报记者"), max_size=80
+    alphabet=st.sampled_from(
+        '党员干部養老環境整治，,。.：:（）()“”"　 \n\tＡＢab１２12３3㎡①…—-·讯报记者'
+    ),
+    max_size=80,
 )
 
 

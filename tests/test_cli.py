@@ -72,9 +72,7 @@ def test_a_bad_line_is_named_and_the_others_are_tagged(run: Any) -> None:
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "gb18030", "utf-16", "big5"])
-def test_text_in_any_encoding_gives_the_same_slip(
-    run: Any, tmp_path: Path, encoding: str
-) -> None:
+def test_text_in_any_encoding_gives_the_same_slip(run: Any, tmp_path: Path, encoding: str) -> None:
     """A file is recognised by what it holds."""
     text = "社區食堂為獨居老人送餐，義工每星期上門為老人量血壓，老人們都說這樣很方便。\n" * 3
     (tmp_path / "a.txt").write_bytes(text.encode(encoding))

@@ -19,7 +19,9 @@ PIECES = (
 
 
 @settings(max_examples=50, deadline=None)
-@given(pieces=st.lists(st.sampled_from(PIECES), min_size=1, max_size=25), title=st.sampled_from(PIECES))
+@given(
+    pieces=st.lists(st.sampled_from(PIECES), min_size=1, max_size=25), title=st.sampled_from(PIECES)
+)
 def test_weights_and_bias_add_up_to_the_score(
     model: Classifier, pieces: list[str], title: str
 ) -> None:
@@ -34,7 +36,9 @@ def test_weights_and_bias_add_up_to_the_score(
 
 
 @settings(max_examples=50, deadline=None)
-@given(pieces=st.lists(st.sampled_from(PIECES), min_size=1, max_size=25), title=st.sampled_from(PIECES))
+@given(
+    pieces=st.lists(st.sampled_from(PIECES), min_size=1, max_size=25), title=st.sampled_from(PIECES)
+)
 def test_offsets_slice_back_to_the_words_shown(
     model: Classifier, pieces: list[str], title: str
 ) -> None:
@@ -88,7 +92,11 @@ def test_shown_phrases_are_few_and_say_something(model: Classifier, corpus: Corp
         ("party_building", "党", "支部书记把流动党员的组织生活会开到了工地上，党员逐一发言。"),
         ("elder_care", "老人", "食堂每天为八十岁以上老人送餐，护工给老人量血压。"),
         ("environment", "河", "河长带队清理河道垃圾，整治排污口，河水变清。"),
-        ("investment_promotion", "项目", "开发区举行项目签约仪式，招商专班落户企业三家，总投资十亿元。"),
+        (
+            "investment_promotion",
+            "项目",
+            "开发区举行项目签约仪式，招商专班落户企业三家，总投资十亿元。",
+        ),
     ],
 )
 def test_the_telling_words_are_those_a_reader_would_name(

@@ -67,7 +67,9 @@ def test_every_format_gives_the_same_articles(tmp_path: Path) -> None:
 def test_themes_are_those_of_the_labels_with_bundled_definitions(tmp_path: Path) -> None:
     """A newsroom's own label is a theme without more ado; a known one keeps its name."""
     rows = [{**ROWS[0], "themes": ["environment", "文旅"]}]
-    themes = {theme.slug: theme.name for theme in read_corpus([_jsonl(tmp_path / "a.jsonl", rows)]).themes}
+    themes = {
+        theme.slug: theme.name for theme in read_corpus([_jsonl(tmp_path / "a.jsonl", rows)]).themes
+    }
 
     assert themes == {"environment": "环境", "文旅": "文旅"}
 

@@ -109,9 +109,7 @@ def folder(tmp_path: Path, packed_model: dict[str, bytes]) -> Path:
     return tmp_path
 
 
-def test_a_written_model_loads_as_it_was(
-    folder: Path, model: Classifier, corpus: Corpus
-) -> None:
+def test_a_written_model_loads_as_it_was(folder: Path, model: Classifier, corpus: Corpus) -> None:
     """From disk it gives the very slips it gave before."""
     articles = [labelled.article for labelled in corpus.articles[:40]]
     assert list(load(folder).tag_many(articles)) == list(model.tag_many(articles))

@@ -33,9 +33,7 @@ def test_an_empty_folder_says_that_nothing_is_trained_yet(tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize("content", ["../../etc\n", "\x00\n", "A/B", "党"])
-def test_a_pointer_that_is_no_version_is_never_followed(
-    registry: Registry, content: str
-) -> None:
+def test_a_pointer_that_is_no_version_is_never_followed(registry: Registry, content: str) -> None:
     """A planted pointer leads nowhere."""
     (registry.folder / POINTER).write_text(content, encoding="utf-8")
 

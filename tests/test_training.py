@@ -52,7 +52,9 @@ def test_another_label_gives_another_version_id(small: Corpus) -> None:
     flipped = replace(first, themes=frozenset({"environment"}) ^ first.themes)
     changed = Corpus((flipped, *small.articles[1:]), small.themes)
 
-    ids = {train(one, recipe=Recipe(folds=2), now=NOW, jobs=1).manifest.id for one in (small, changed)}
+    ids = {
+        train(one, recipe=Recipe(folds=2), now=NOW, jobs=1).manifest.id for one in (small, changed)
+    }
     assert len(ids) == 2
 
 

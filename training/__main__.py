@@ -14,7 +14,9 @@ from classifier.errors import GaoqianError
 @click.argument("corpus", nargs=-1, type=click.Path(path_type=Path), metavar="[标注稿…]")
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="写模型的空文件夹")
 @click.option("--promise", default=0.97, type=click.FloatRange(0.5, 0.999), help="自动放行的准确率")
-@click.option("--user-words", type=click.Path(exists=True, path_type=Path), help="本报词表，每行一词")
+@click.option(
+    "--user-words", type=click.Path(exists=True, path_type=Path), help="本报词表，每行一词"
+)
 @click.option("--seed", default=20260901, help="随机种子")
 def main(
     corpus: tuple[Path, ...], out: Path, promise: float, user_words: Path | None, seed: int

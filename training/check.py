@@ -15,9 +15,29 @@ from classifier.errors import CorpusRefused
 from training.duplicates import similar_pairs
 from training.labelled import Labelled, read_corpus
 
-FORMS = "news brief feature caption notice commentary first_person qa letter".split()
-SOURCES = "town county city department company school hospital agency reader".split()
-QUIRKS = "traditional broken_lines full_width half_width no_title credits".split()
+FORMS = [
+    "news",
+    "brief",
+    "feature",
+    "caption",
+    "notice",
+    "commentary",
+    "first_person",
+    "qa",
+    "letter",
+]
+SOURCES = [
+    "town",
+    "county",
+    "city",
+    "department",
+    "company",
+    "school",
+    "hospital",
+    "agency",
+    "reader",
+]
+QUIRKS = ["traditional", "broken_lines", "full_width", "half_width", "no_title", "credits"]
 ABOUT = frozenset({"province", "form", "source", "topic", "hard", "quirk"})
 
 LENGTHS = (30, 1500)  # characters
@@ -141,9 +161,7 @@ def _counts(articles: Sequence[Labelled]) -> dict[str, Any]:
     return {
         "稿件": len(articles),
         "主题": tally(theme for labelled in articles for theme in sorted(labelled.themes)),
-        "主题组合": tally(
-            "+".join(sorted(labelled.themes)) or "无" for labelled in articles
-        ),
+        "主题组合": tally("+".join(sorted(labelled.themes)) or "无" for labelled in articles),
         "无主题难例": sum(bool(labelled.about.get("hard")) for labelled in articles),
         "字数": f"最少 {lengths[0]}，中位 {median(lengths):.0f}，最多 {lengths[-1]}",
         "体裁": tally(str(labelled.about.get("form", "—")) for labelled in articles),

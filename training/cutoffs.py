@@ -39,7 +39,8 @@ def choose_cutoffs(
     """
     order = np.argsort(-probabilities, kind="stable")
     accepted = int((probabilities >= ACCEPT).sum())
-    proved = lower_bounds(np.cumsum(truth[order])[:accepted], np.arange(1, accepted + 1))
+    hits = np.cumsum(truth[order], dtype=np.intp)[:accepted]
+    proved = lower_bounds(hits, np.arange(1, accepted + 1))
     kept = np.flatnonzero(proved >= wanted)
     sure_in = float(probabilities[order[kept[-1]]]) if len(kept) else None
     articles = int(truth.sum())

@@ -73,9 +73,6 @@ def _signatures(shingles: Sequence[NDArray[np.uint64]]) -> NDArray[np.uint64]:
     factors = generator.integers(1, int(_PRIME), BANDS * ROWS, dtype=np.uint64)
     shifts = generator.integers(0, int(_PRIME), BANDS * ROWS, dtype=np.uint64)
     return np.array(
-        [
-            ((own[:, None] % _PRIME * factors + shifts) % _PRIME).min(axis=0)
-            for own in shingles
-        ],
+        [((own[:, None] % _PRIME * factors + shifts) % _PRIME).min(axis=0) for own in shingles],
         dtype=np.uint64,
     ).reshape(len(shingles), BANDS * ROWS)

@@ -74,8 +74,8 @@ def figures(
     }
 
 
-def _share(hits: Labels) -> float | None:
-    return round(float(hits.mean()), 4) if len(hits) else None
+def _share(hits: Any) -> float | None:
+    return round(float(np.mean(hits)), 4) if np.size(hits) else None
 
 
 def _settled_at(truth: Labels, found: OutOfFold, promise: float) -> dict[str, Any]:

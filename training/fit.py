@@ -25,7 +25,7 @@ from classifier.tokens import current_tokenizer, open_tokenizer
 from training.cutoffs import choose_cutoffs, fit_calibration
 from training.duplicates import duplicate_groups
 from training.labelled import Corpus
-from training.pipeline import Recipe, Reading, build_pipeline, label_matrix, read_features
+from training.pipeline import Reading, Recipe, build_pipeline, label_matrix, read_features
 
 Floats = NDArray[np.float64]
 Labels = NDArray[np.bool_]
@@ -141,7 +141,7 @@ def score_out_of_fold(
         joblib.delayed(_score_fold)(
             [reading for reading, fold in zip(readings, folds, strict=True) if fold != own],
             truth[folds != own],
-            [readings[place] for place in places],
+            [readings[place] for place in places.tolist()],
             recipe,
         )
         for own, places in zip(np.unique(folds), held_out, strict=True)
@@ -224,7 +224,12 @@ def export(pipeline: Pipeline) -> Arrays:
 def _provenance(corpus: Corpus, recipe: Recipe, user_words: Sequence[str]) -> dict[str, Any]:
     """What the model was made from; its digest is in the version id."""
     articles = [
-        [labelled.article.id, labelled.article.title, labelled.article.text, *sorted(labelled.themes)]
+        [
+            labelled.article.id,
+            labelled.article.title,
+            labelled.article.text,
+            *sorted(labelled.themes),
+        ]
         for labelled in corpus.articles
     ]
     made_from = {

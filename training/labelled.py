@@ -60,7 +60,11 @@ class _Problem:
     what: str
 
     def __str__(self) -> str:
-        return f"{self.where}：{self.field}：{self.what}" if self.field else f"{self.where}：{self.what}"
+        return (
+            f"{self.where}：{self.field}：{self.what}"
+            if self.field
+            else f"{self.where}：{self.what}"
+        )
 
 
 def read_corpus(paths: Sequence[Path] = (BUNDLED,)) -> Corpus:
@@ -78,7 +82,9 @@ def read_corpus(paths: Sequence[Path] = (BUNDLED,)) -> Corpus:
             continue
         first = seen.setdefault(labelled.article.id, row.where)
         if first != row.where:
-            problems.append(_Problem(row.where, "id", f"与 {first} 的编号 {labelled.article.id} 重复"))
+            problems.append(
+                _Problem(row.where, "id", f"与 {first} 的编号 {labelled.article.id} 重复")
+            )
         articles.append(labelled)
     if not articles and not problems:
         problems.append(_Problem("、".join(map(str, paths)), "", "没有找到任何标注稿"))

@@ -55,9 +55,7 @@ def write_model(folder: Path, files: dict[str, bytes]) -> None:
     write_folder(folder, files)
 
 
-def model_files(
-    trained: Trained, manifest: Manifest, report: dict[str, Any]
-) -> dict[str, bytes]:
+def model_files(trained: Trained, manifest: Manifest, report: dict[str, Any]) -> dict[str, bytes]:
     """The files of a model folder by name."""
     packed = pack(trained.arrays)
     pipeline = io.BytesIO()

@@ -35,9 +35,11 @@ _MEANINGS = {
 
 def document(routes: Sequence[Route]) -> dict[str, Any]:
     """The OpenAPI document of a table of routes."""
-    kinds = {kind for route in routes for kind in (route.reply, *route.bodies) if kind}
+    kinds: set[type[BaseModel]] = {ProblemReply}
+    for route in routes:
+        kinds |= {kind for kind in (route.reply, *route.bodies) if kind is not None}
     # In one fixed order: the same table gives the same document.
-    ordered = sorted({*kinds, ProblemReply}, key=lambda kind: kind.__name__)
+    ordered = sorted(kinds, key=lambda kind: kind.__name__)
     _, schemas = models_json_schema(
         [(kind, "validation") for kind in ordered], ref_template=_SCHEMAS + "{model}"
     )

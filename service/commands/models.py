@@ -36,7 +36,10 @@ def list_versions(as_json: bool) -> None:
             click.echo(json.dumps(record, ensure_ascii=False))
             continue
         mark = "*" if version.current else " "
-        about = version.problem or f"{version.created}  {version.articles} 篇  {len(version.themes)} 个主题"
+        about = (
+            version.problem
+            or f"{version.created}  {version.articles} 篇  {len(version.themes)} 个主题"
+        )
         click.echo(f"{mark} {version.id}  {about}")
 
 

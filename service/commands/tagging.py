@@ -248,5 +248,3 @@ def _fitted(text: str, width: int) -> str:
         kept.append(character)
         used += wide
     return "".join(kept) + " " * (width - used)
-
-
