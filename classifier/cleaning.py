@@ -110,8 +110,8 @@ def _fold() -> Codes:
         for point in range(start, end):
             table[point] = _folded(chr(point))
     pairs = Path(__file__).with_name("simplified.txt").read_text(encoding="utf-8").split()
-    for traditional, simplified in pairs:
-        table[ord(traditional)] = ord(simplified)
+    for pair in pairs:
+        table[ord(pair[0])] = ord(pair[1])
     return table
 
 

@@ -33,10 +33,7 @@ _TRADITIONAL = (
     "覽览農农務务問问採采訪访詠咏"
 )
 _WIDE = "".join(chr(0xFF01 + i) + chr(0x21 + i) for i in range(94))
-_ALIKE = (
-    "\u3000 \u00a0 【[】]\u3014[\u3015]「“」”『“』”•·・·‧·｡。丨|"
-    "●■□■◆■◇■▲■△■★■☆■◎■○■▪■◤■►■▶■※■"
-)
+_ALIKE = "\u3000 \u00a0 【[】]\u3014[\u3015]「“」”『“』”•·・·‧·｡。丨|●■□■◆■◇■▲■△■★■☆■◎■○■▪■◤■►■▶■※■"
 _FOLDS = _TRADITIONAL + _WIDE + _ALIKE
 _FOLD = str.maketrans(_FOLDS[::2], _FOLDS[1::2])
 
@@ -83,7 +80,7 @@ _UNIT_END = re.compile(
 
 _POST = (
     r"(?:(?:常务|执行)?副?(?:书记|[市县区镇乡村厅局处科院校部队站所社会]长|主任|主席|经理|董事长|总裁|"
-    r"调研员|(?:组织|宣传|纪检)委员|教授|研究员|讲师|教师|院士|律师|医师|法官|检察官|干部|成员|委员|负责人)|"
+    r"调研员|(?:政协|组织|宣传|纪检)?委员|人大代表|教授|研究员|讲师|教师|院士|律师|医师|法官|检察官|干部|成员|委员|负责人)|"
     r"记者|编辑|工作人员|居民|村民|学生)"
 )
 _POST_END = re.compile(rf"{_POST}+$")
@@ -130,6 +127,10 @@ _SOURCE = re.compile(
     r"(?:(?:稿件|信息)?来源|稿源|原载|转自|(?:供稿|作者|投稿|报送)单位)\s?[:/|]\s?"
 )
 _TAKEN_FROM = re.compile(r"(?:据|综合|本文据).{2,20}(?:电|报[道导]|消息|整理|网站)")
+_FIELD = re.compile(r"(?P<label>来源|稿源|作者|记者|通讯员)\s?:\s?(?P<value>[^\s:|]+)")
+_STAMP = re.compile(
+    r"(?:(?:发布|发表|更新)?(?:时间|日期)\s?:\s?)?\d{4}[-./年]\d{1,2}[-./月]\d{1,2}"
+)
 _AUTHOR_IS = re.compile(r"作者\s?(?:单位)?\s?(?:系|为|是|单位)\s?:?\s?")
 _RESUMES = re.compile(r"[(\[]?\s?紧?(?:上接|接第)\s?[^()\[\]。,]{0,8}版[^()\[\]。,]{0,8}[)\]]?")
 _TURNS = re.compile(r"[(\[]?\s?(?:紧?下转|转第|未完|续完|待续)[^()\[\]]{0,12}[)\]]?|[(\[]完[)\]]")
@@ -205,9 +206,7 @@ def is_person(word: str) -> bool:
         return False
     if word[:2] in _DOUBLE_SURNAMES:
         return 3 <= len(word) <= 4
-    if word[:1] not in _SURNAMES:
-        return False
-    return len(word) in (2, 3) or (len(word) == 4 and word[1] in _SURNAMES)
+    return word[:1] in _SURNAMES and len(word) in (2, 3)
 
 
 def name_lengths(run: str) -> list[int]:
@@ -232,6 +231,8 @@ def labelled_credit(text: str, pos: int, end: int | None = None) -> Credit | Non
         return None
     if _TURNS.fullmatch(text, pos, end):
         return Credit(Mark.TURNS, pos, end)
+    if _STAMP.match(text, pos, end) and (fields := list(_FIELD.finditer(text, pos, end))):
+        return _stamp(pos, end, fields)
     start = skip_blank(text, pos, end, also=BULLET + "(|")
     stop = len(text[:end].rstrip(" \n\t)]。"))
     if (match := _SOURCE.match(text, start, end)) is not None:
@@ -253,6 +254,20 @@ def labelled_credit(text: str, pos: int, end: int | None = None) -> Credit | Non
         if match[0][-1] in ":/|" or (name and (is_person(name[0]) or len(name[0]) == 1)):
             return Credit(Mark.EDITORS, pos, end)
     return None
+
+
+def _stamp(start: int, end: int, fields: list[re.Match[str]]) -> Credit:
+    """The line a website sets under a headline: 2023-02-24 09:12 来源：临河日报 作者：王明."""
+    sources = [field.span("value") for field in fields if field["label"].endswith("源")]
+    authors = [field.span("value") for field in fields if not field["label"].endswith("源")]
+    return Credit(
+        Mark.BYLINE if authors else Mark.EDITORS,
+        start,
+        end,
+        byline=(authors[0][0], authors[-1][1]) if authors else None,
+        names=tuple(authors),
+        agency=sources[0] if sources else None,
+    )
 
 
 def _author_is(text: str, start: int, end: int, told: Span) -> Credit:
@@ -351,7 +366,7 @@ class _CreditReader:
         self.agency: Span | None = None
         self.place: Span | None = None
         self.letter: int | None = None  # where the first half of a name printed apart is: 王 明
-        self.explicit = self.photo = self.words = self.reported = False
+        self.explicit = self.said = self.photo = self.words = self.reported = False
         self.printed: list[Span] = []
 
     def read(self) -> Credit | None:
@@ -369,7 +384,7 @@ class _CreditReader:
                 if step is None:
                     return None
                 pos = step
-        if self.letter is not None or not (self.printed and (self.explicit or self.names)):
+        if self.letter is not None or not (self.printed and (self.said or self.names)):
             return None
         if self.doubtful and not (self.sure or self.photo):
             return None
@@ -392,13 +407,13 @@ class _CreditReader:
     def _word(self, pos: int) -> int | None:
         text, end = self.text, self.end
         if (role := ROLE.match(text, pos, end)) is not None:
-            self.explicit = True
+            self.explicit = self.said = True
             self.agency = self.agency or (role.span("agency") if role["agency"] else None)
             self.printed.append(role.span())
             return role.end()
         for pattern, photo, words in _VERBS:
             if (verb := pattern.match(text, pos, end)) is not None:
-                self.explicit = True
+                self.explicit = self.said = True
                 self.photo, self.words = self.photo or photo, self.words or words
                 return verb.end()
         if self.names and (reports := _REPORTS_FROM.match(text, pos, end)) is not None:
@@ -418,13 +433,14 @@ class _CreditReader:
         """Take a run of characters without a space: 王明, 王明摄, 王明通讯员李芳, 县委宣传部."""
         verb = _TRAILING_VERB.search(self.text, start, end)
         if verb is not None and verb.start() > start:
-            self.explicit = True
+            self.explicit = self.said = True
             self.reported = verb[0][-1] not in "摄影图"
             self.photo = self.photo or not self.reported or verb[0].startswith("摄影")
             self.words = self.words or self.reported
             end = verb.start()
         roles = [role.span() for role in _ROLE_INSIDE.finditer(self.text, start, end)]
-        self.explicit = self.explicit or bool(roles)
+        self.said = self.said or bool(roles)
+        self.explicit = self.explicit or self.said
         self.printed.append((start, end))
         edges = [start, *(edge for role in roles for edge in role), end]
         pieces = zip(edges[::2], edges[1::2], strict=True)
@@ -432,15 +448,8 @@ class _CreditReader:
 
     def _piece(self, start: int, end: int) -> bool:
         piece = self.text[start:end]
-        if len(piece) == 1:
-            if self.letter is None:
-                self.letter = start
-            else:
-                self.names.append((self.letter, end))
-                self.letter = None
-            return True
-        if self.letter is not None:
-            return False
+        if len(piece) == 1 or self.letter is not None:
+            return len(piece) == 1 and self._letter(start, end)
         if is_office(piece, surely=True):
             self.unit = self.unit or (start, end)
         elif self.reported and (cut := _name_before_place(piece)):  # 记者陈大文台北报道
@@ -450,14 +459,24 @@ class _CreditReader:
             for length in lengths:
                 self.names.append((start, start + length))
                 start += length
-        elif self.explicit and len(piece) <= 4 and piece not in _NOT_PERSONS:
+        elif self.said and len(piece) <= 4 and piece not in _NOT_PERSONS:
             if piece not in _NOBODY:
                 self.doubtful = self.doubtful or self.text[start - 1 : start].strip() != ""
                 self.names.append((start, end))
+        elif len(piece) >= 4 and (post := _POST_END.search(piece)):  # 县二中校长 王明
+            self.unit = self.unit or (start, start + post.start() if post.start() else end)
         elif is_office(piece):
             self.unit = self.unit or (start, end)
         else:
             return False
+        return True
+
+
+    def _letter(self, start: int, end: int) -> bool:
+        """Take one half of a name of two characters that are printed apart."""
+        if self.letter is not None:
+            self.names.append((self.letter, end))
+        self.letter = start if self.letter is None else None
         return True
 
 

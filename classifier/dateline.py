@@ -13,8 +13,8 @@ from dataclasses import dataclass
 
 from classifier.credit import (
     BULLET,
-    HAS_ROLE,
     HAN,
+    HAS_ROLE,
     MAX_CREDIT,
     OUTLET,
     ROLE,
@@ -30,8 +30,8 @@ from classifier.credit import (
     skip_blank,
 )
 
-HEAD_CHARS = 400
-TAIL_CHARS = 400
+HEAD_CHARS = 240
+TAIL_CHARS = 240
 
 _NUMBER = r"(?:[\dXx]{1,2}|[一二三四五六七八九十]{1,3})"
 _DATE = rf"(?:\d{{4}}年)?{_NUMBER}月{_NUMBER}日|\d{{1,2}}日"
@@ -52,13 +52,24 @@ _BARE_DATELINE = re.compile(
     rf"(?P<agency>)(?P<place>[{HAN}]{{1,8}}?)??(?P<date>{_DATE})?[讯电]\s{{0,3}}"
     r"(?=\([^()]{0,14}(?:记者|通讯员))"
 )
-_BOXED_DATELINE = re.compile(
-    rf"\[(?P<agency>)(?P<place>[{HAN}]{{2,6}}?)(?P<date>{_DATE})?[讯电]\]"
+_BOXED_DATELINE = re.compile(rf"\[(?P<agency>)(?P<place>[{HAN}]{{2,6}}?)(?P<date>{_DATE})?[讯电]\]")
+# Most texts bear no credit at one end or the other, and reading closely costs more than tagging:
+# without one of these signs an end is not read at all.
+SIGN_CHARS = 90
+_HEAD_SIGN = re.compile(
+    "[讯訊息■□▲●◆◎【]|[电電][\\s(（:：“\"]|[记記]者|通[讯訊][员員]|[报報][道導]|[编編撰][辑輯者稿]|作者|供稿|"
+    "[来來]源|[图圖文][/／:：]|上接|下[转轉]|[审審責责校][稿编編核對对]|[摄攝]"
 )
+_TAIL_SIGN = re.compile(
+    "[■□▲●◆◎摄攝]|[记記]者|通[讯訊][员員]|[报報][道導]|[编編撰审審校][辑輯稿核对對排]|[责責][编編任]|作者|供[稿图圖]|"
+    "[来來]源|[图圖文][/／:：]|下[转轉]|[链鏈]接|[转轉][载載]|投稿|[组組]稿|中心\\s|部\\s|局\\s|道\\s|[镇鎮]\\s"
+)
+_CLOSING = tuple("）)】]」")
 _NOT_PLACE = re.compile(r"记者|通讯|评论|编辑|近日|获悉|[的了是从在和与将把被对这那其我他她你日]")
 _ENDS_SENTENCE = "。!?…”"
 _SPACE = re.compile(r"\s+")
 _LINE_END = re.compile(r"\s*\n\s*")  # a bracket that a line end cut in two
+
 
 @dataclass(frozen=True, slots=True)
 class Dateline:
@@ -85,13 +96,15 @@ def read_dateline(text: str) -> Dateline:
 
     Takes any string and looks at no more than HEAD_CHARS and TAIL_CHARS of it.
     """
-    head = _head_credits(fold(text[:HEAD_CHARS]))
-    offset = max(0, len(text) - TAIL_CHARS)
+    signed_above = _HEAD_SIGN.search(text, 0, SIGN_CHARS) is not None
+    head = _head_credits(fold(text[:HEAD_CHARS])) if signed_above else []
+    end = text[-SIGN_CHARS:].rstrip()
+    own_line = "\n" in end[-25:]  # a name, or an office and a name, below a letter
+    signed_below = own_line or end.endswith(_CLOSING) or _TAIL_SIGN.search(end) is not None
+    offset = max(0, len(text) - TAIL_CHARS) if signed_below else len(text)
     covered = head[-1].end if head else 0
     tail = [
-        credit
-        for credit in _tail_credits(fold(text[offset:]), offset)
-        if credit.start >= covered
+        credit for credit in _tail_credits(fold(text[offset:]), offset) if credit.start >= covered
     ]
     credits = head + tail
     # A head byline is the author's; the last line may be another's, or only the photographer's.
@@ -200,7 +213,7 @@ def _dateline_at(text: str, pos: int) -> Credit | None:
             continue
         place = match["place"]
         rest = text[match.end() : match.end() + 1]
-        bounded = not rest or rest in " \n(:,[#“\"" or match[0][-1] in "]》> "
+        bounded = not rest or rest in ' \n(:,[#“"' or match[0][-1] in "]》> "
         own = pattern is _OWN_DATELINE and (place is None or len(place) <= 4)
         if (place and _NOT_PLACE.search(place)) or not (bounded or match["date"] or own):
             continue

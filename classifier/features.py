@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from classifier.article import Article
 from classifier.cleaning import BREAK, Cleaned, Codes, clean
-from classifier.tokens import GAP, Tokenizer
+from classifier.tokens import FIRST_HAN, Cutting, Tokenizer
 
 GRAM_LENGTHS = (1, 2)
 TITLE_COUNTS = 2
@@ -60,15 +60,6 @@ def _grams(cleaned: Cleaned) -> list[str]:
     ]
 
 
-def gram_key(gram: str) -> int:
-    """The number an n-gram is looked up by: its code units, lowest first.
-
-    >>> hex(gram_key("党建"))
-    '0x5efa515a'
-    """
-    return int.from_bytes(gram.encode("utf-16-le", "surrogatepass"), "little")
-
-
 @dataclass(frozen=True, slots=True)
 class Counts:
     """Known features of a batch, sorted by article and row; the first three of one length."""
@@ -93,30 +84,41 @@ Displacements = NDArray[np.uint32]
 
 _BUCKET_FACTOR = np.uint64(0x9E3779B97F4A7C15)  # odd, high bits well mixed: Fibonacci hashing
 _SLOT_FACTOR = np.uint64(0xC2B2AE3D27D4EB4F)
+_WORD_KEY_LENGTH = 4  # of the longest Han word that fits into a key
+_WORD_MARK = np.uint64(1 << 63)
+_WORD_MASKS = np.array([(1 << 15 * n) - 1 for n in range(_WORD_KEY_LENGTH + 1)], dtype=np.uint64)
 _SALT_FACTOR = np.uint64(0xD6E8FEB86659FD93)
 _ONE_BREAK = np.zeros(1, dtype=np.uint16)
-_NO_KEY = np.uint64(2**64 - 1)  # no n-gram has it: its upper half is always 0 in a key
+_NO_KEY = np.uint64(2**64 - 1)  # of no n-gram and no word: four letters never fill a key
 
 
 class Lexicon:
     """Finds the rows of words and n-grams, for all articles of a batch in a few array operations.
 
-    Words come first in the rows, n-grams after. N-grams are found by perfect hashing: each key
-    falls into a bucket, the bucket's displacement sends it to a slot of its own, and one
-    comparison tells whether it is the key that lives there.
+    Words come first in the rows, n-grams after. Single characters have a table of their own. All
+    else that fits into a number is found by perfect hashing: each key falls into a bucket, the
+    bucket's displacement sends it to a slot of its own, and one comparison tells whether it is the
+    key that lives there. The few words that do not fit are found by their strings.
     """
 
-    def __init__(self, words: Sequence[str], grams: Keys, displacements: Displacements) -> None:
+    def __init__(
+        self, words: Sequence[str], grams: Sequence[str], displacements: Displacements
+    ) -> None:
         self.words = words
         self.grams = grams
         self._row_of = {word: row for row, word in enumerate(words)}
+        self._single = np.full(0x10000, -1, dtype=np.int32)
+        keys, rows = hashed_keys(words, grams)
+        for row, gram in enumerate(grams, len(words)):
+            if len(gram) == 1:
+                self._single[ord(gram)] = row
         self._salts = _salts(displacements)
-        self._bucket_shift, self._slot_shift = _shifts(len(grams), len(displacements))
+        self._bucket_shift, self._slot_shift = _shifts(len(keys), len(displacements))
         self._keys = np.full(2 ** (64 - int(self._slot_shift)), _NO_KEY, dtype=np.uint64)
-        self._rows = np.full(len(self._keys), -1, dtype=np.intp)
-        slots = self._slots_of(grams)
-        self._keys[slots] = grams
-        self._rows[slots] = np.arange(len(grams)) + len(words)
+        self._rows = np.full(len(self._keys), -1, dtype=np.int32)
+        slots = self._slots_of(keys)
+        self._keys[slots] = keys
+        self._rows[slots] = rows
 
     def __len__(self) -> int:
         return len(self.words) + len(self.grams)
@@ -125,37 +127,51 @@ class Lexicon:
         """Count every known feature of every article of a batch."""
         codes, lengths = _join(sheets)
         fields = np.arange(len(lengths))  # title and text of each article in turn
-        find = self._row_of.get
-        pieces = tokenizer.cut(codes, [0, *np.cumsum(lengths).tolist()])
-        words = np.array([find(word, -1) for field in pieces for word in field], dtype=np.intp)
-        keys, starts, _ = _keys_of(codes)
-        rows = np.concatenate((words, self._rows_of(keys)))
+        cutting = tokenizer.cut(codes, [0, *np.cumsum(lengths).tolist()])
+        words, is_word = self._word_rows(cutting)
+        pair_keys, starts = _pairs_of(codes)
+        readable = codes.nonzero()[0]
+        rows = np.concatenate((words, self._single[codes[readable]], self._rows_of(pair_keys)))
+        field_of = np.repeat(fields, lengths)
         where = np.concatenate(
             (
-                np.repeat(fields, [len(field) for field in pieces]),
-                np.repeat(fields, lengths)[starts],
+                np.repeat(fields, cutting.shares)[is_word],
+                np.array([field for field, _ in cutting.latin], dtype=np.intp),
+                field_of[readable],
+                field_of[starts],
             )
         )
         size = np.bincount(where, minlength=len(fields))
-        size -= np.array([field.count(GAP) for field in pieces], dtype=np.intp)
-        is_known = rows >= 0
-        where = where[is_known]
+        known_places = (rows >= 0).nonzero()[0]
+        where = where[known_places]
         # One number for each occurrence, telling article and row: sorting these is the cheapest
         # way to count, and narrow numbers sort faster.
-        pairs = ((where >> 1) * len(self) + rows[is_known]).astype(
-            np.int32 if len(sheets) * len(self) < 2**31 else np.int64
-        )
+        narrow = np.int32 if len(sheets) * len(self) < 2**31 else np.int64
+        pairs = (where >> 1).astype(narrow) * narrow(len(self)) + rows[known_places]
         if size[::2].any():
             pairs = np.repeat(pairs, np.where(where & 1, 1, TITLE_COUNTS))
         pairs.sort()
         is_first = np.ones(len(pairs) + 1, dtype=bool)
         np.not_equal(pairs[1:], pairs[:-1], out=is_first[1:-1])
-        firsts = np.flatnonzero(is_first)
+        firsts = is_first.nonzero()[0]
         counts = firsts[1:] - firsts[:-1]
         articles, row = np.divmod(pairs[firsts[:-1]].astype(np.intp), max(len(self), 1))
         known = np.bincount(articles, weights=counts, minlength=len(sheets))
         sizes = size[::2] * TITLE_COUNTS + size[1::2]
         return Counts(articles, row, counts, known / np.maximum(sizes, 1), sizes)
+
+    def _word_rows(self, cutting: Cutting) -> tuple[Rows, NDArray[np.bool_]]:
+        """Rows of the Han words and then of the Latin ones; and which pieces are words, not gaps."""
+        keys, is_word = _word_keys(cutting)
+        rows = self._rows_of(keys)
+        find = self._row_of.get
+        for place in (cutting.lengths > _WORD_KEY_LENGTH).nonzero()[0].tolist():
+            rows[place] = find(cutting.pieces[place], -1)
+        rows = rows[is_word]
+        if cutting.latin:
+            latin = [find(match.group(), -1) for _, match in cutting.latin]
+            rows = np.concatenate((rows, np.array(latin, dtype=np.intp)))
+        return rows, is_word
 
     def occurrences(self, cleaned: Cleaned, tokenizer: Tokenizer) -> list[Occurrence]:
         """Every known feature of one field with its place, for evidence."""
@@ -164,45 +180,60 @@ class Lexicon:
             for word, start in tokenizer.located(cleaned)
             if (row := self._row_of.get(word)) is not None
         ]
-        keys, starts, lengths = _keys_of(cleaned.codes)
-        rows = self._rows_of(keys)
-        found += [
-            Occurrence(row, start, start + length)
-            for row, start, length in zip(
-                rows.tolist(), starts.tolist(), lengths.tolist(), strict=True
-            )
-            if row >= 0
-        ]
+        readable = cleaned.codes.nonzero()[0]
+        keys, starts = _pairs_of(cleaned.codes)
+        for length, rows, places in (
+            (1, self._single[cleaned.codes[readable]], readable),
+            (2, self._rows_of(keys), starts),
+        ):
+            found += [
+                Occurrence(row, place, place + length)
+                for row, place in zip(rows.tolist(), places.tolist(), strict=True)
+                if row >= 0
+            ]
         return found
 
     def _rows_of(self, keys: Keys) -> Rows:
         slots = self._slots_of(keys)
-        return np.where(self._keys[slots] == keys, self._rows[slots], -1)
+        rows = self._rows[slots]
+        rows[self._keys[slots] != keys] = -1
+        return rows
 
     def _slots_of(self, keys: Keys) -> Keys:
         salts = self._salts[(keys * _BUCKET_FACTOR) >> self._bucket_shift]
         return _slots(keys, salts, self._slot_shift)
 
 
-def displace(grams: Keys) -> Displacements:
+def hashed_keys(words: Sequence[str], grams: Sequence[str]) -> tuple[Keys, Rows]:
+    """The features that are found by hashing: their keys, and their rows."""
+    keyed = [(_word_key(word), row) for row, word in enumerate(words) if _is_short_han(word)]
+    keyed += [
+        (ord(gram[0]) | ord(gram[1]) << 16, row)
+        for row, gram in enumerate(grams, len(words))
+        if len(gram) == 2
+    ]
+    keys = np.array([key for key, _ in keyed], dtype=np.uint64)
+    return keys, np.array([row for _, row in keyed], dtype=np.intp)
+
+
+def displace(keys: Keys) -> Displacements:
     """Displacements that send every key to a slot of its own; for `Lexicon`, made in training.
 
     The method is Belazzougui, Botelho and Dietzfelbinger's "hash, displace, and compress" (2009)
     without the compression: full buckets are placed first, each tries 0, 1, 2 … until all its keys
     fall on free slots.
     """
-    bucket_count = 1 << max(1, (len(grams) // 3).bit_length())
-    bucket_shift, slot_shift = _shifts(len(grams), bucket_count)
+    bucket_count = 1 << max(1, (len(keys) // 3).bit_length())
+    bucket_shift, slot_shift = _shifts(len(keys), bucket_count)
     displacements = np.zeros(bucket_count, dtype=np.uint32)
     taken = np.zeros(2 ** (64 - int(slot_shift)), dtype=bool)
-    buckets = (grams * _BUCKET_FACTOR) >> bucket_shift
+    buckets = (keys * _BUCKET_FACTOR) >> bucket_shift
     order = np.argsort(buckets, kind="stable")
     numbers, firsts = np.unique(buckets[order], return_index=True)
-    members = np.split(grams[order], firsts[1:])
-    for place in np.argsort([-len(keys) for keys in members], kind="stable") if len(grams) else ():
-        keys = members[place]
+    members = np.split(keys[order], firsts[1:]) if len(keys) else []
+    for place in sorted(range(len(members)), key=lambda place: -len(members[place])):
         for displacement in range(2**32):
-            slots = _slots(keys, _salts(np.uint32(displacement)), slot_shift)
+            slots = _slots(members[place], _salts(np.uint32(displacement)), slot_shift)
             if not taken[slots].any() and len(np.unique(slots)) == len(slots):
                 break
         taken[slots] = True
@@ -219,8 +250,8 @@ def _salts(displacements: Displacements | np.uint32) -> Keys:
     return np.asarray(displacements, dtype=np.uint64) * _SALT_FACTOR
 
 
-def _shifts(gram_count: int, bucket_count: int) -> tuple[np.uint64, np.uint64]:
-    slot_bits = max(2, (2 * gram_count).bit_length())
+def _shifts(key_count: int, bucket_count: int) -> tuple[np.uint64, np.uint64]:
+    slot_bits = max(2, (2 * key_count).bit_length())
     return np.uint64(64 - (bucket_count.bit_length() - 1)), np.uint64(64 - slot_bits)
 
 
@@ -238,18 +269,32 @@ def _join(sheets: Sequence[Sheet]) -> tuple[Codes, list[int]]:
     return np.concatenate(parts) if parts else np.zeros(0, dtype=np.uint16), lengths
 
 
-def _keys_of(codes: Codes) -> tuple[Keys, Rows, Rows]:
-    """Keys, starts and lengths of all n-grams that do not cross a break."""
+def _pairs_of(codes: Codes) -> tuple[Keys, Rows]:
+    """The keys of all two-character runs that do not cross a break, and their starts."""
     letters = codes.astype(np.uint64)
-    readable = codes != BREAK
-    keys, is_read = letters, readable
-    found, starts = [], []
-    for length in GRAM_LENGTHS:
-        if length > 1:
-            keys = keys[:-1] | (letters[length - 1 :] << np.uint64(16 * (length - 1)))
-            is_read = is_read[:-1] & readable[length - 1 :]
-        start = is_read.nonzero()[0]
-        found.append(keys[start])
-        starts.append(start)
-    lengths = np.repeat(GRAM_LENGTHS, [len(start) for start in starts])
-    return np.concatenate(found), np.concatenate(starts), lengths
+    is_read = codes != BREAK
+    starts = (is_read[:-1] & is_read[1:]).nonzero()[0]
+    return (letters[:-1] | (letters[1:] << np.uint64(16)))[starts], starts
+
+
+def _is_short_han(word: str) -> bool:
+    return len(word) <= _WORD_KEY_LENGTH and ord(word[0]) >= FIRST_HAN
+
+
+def _word_key(word: str) -> int:
+    """The number a Han word is looked up by: fifteen bits a character, lowest first, and a mark."""
+    shifted = (ord(letter) - FIRST_HAN + 1 << 15 * place for place, letter in enumerate(word))
+    return _WORD_MARK | sum(shifted)
+
+
+def _word_keys(cutting: Cutting) -> tuple[Keys, NDArray[np.bool_]]:
+    """The keys of all pieces at once, right where `is_word` and the piece is short enough."""
+    starts = np.cumsum(cutting.lengths) - cutting.lengths
+    letters = np.zeros(len(cutting.codes) + _WORD_KEY_LENGTH, dtype=np.uint64)
+    # A gap lies below the first Han and wraps; its key means nothing and is not asked for.
+    letters[: len(cutting.codes)] = cutting.codes.astype(np.uint64) - np.uint64(FIRST_HAN - 1)
+    windows = letters[starts]
+    for place in range(1, _WORD_KEY_LENGTH):
+        windows |= letters[starts + place] << np.uint64(15 * place)
+    keys = (windows & _WORD_MASKS[np.minimum(cutting.lengths, _WORD_KEY_LENGTH)]) | _WORD_MARK
+    return keys, cutting.codes[starts] >= FIRST_HAN

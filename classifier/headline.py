@@ -19,13 +19,14 @@ from classifier.dateline import closing_mark
 from classifier.layout import (
     CREDITS,
     OPENINGS,
+    Columns,
     Kind,
     Line,
     asks_or_exclaims,
-    indents_paragraphs,
 )
 
 UNDER_HEADLINES = frozenset({Kind.BYLINE, Kind.NAMES, Kind.POSTED})
+MAX_BARE = 30  # characters in a line of headline over plain text
 MAX_STACK = 6  # lines of one headline with all that stands above and below it
 
 _H = r"[\u3400-\u9fff]"
@@ -34,8 +35,11 @@ _ORGAN = (
     r"[縣區鎮鄉]|公所)"
 )
 _PLACE_ONLY = re.compile(rf"{_H}{{2,12}}{_ORGAN}$")
+_OFFICE_ONLY = re.compile(
+    rf"{_H}{{2,26}}(?:[局委办院校部会]|政府|公司|中心|集团|[支大总]队|指挥部|小组|工会|办公室)$"
+)
 _PLACE_LED = re.compile(rf"{_H}{{2,14}}?{_ORGAN}(?=[\s:：])")
-_COUNTY = r"(?:[省市县旗镇乡縣鎮鄉]|街道)"
+_COUNTY = r"(?:[省市县旗镇乡縣鎮鄉](?![村民场域容])|街道)"  # 微山县, but not 乡村, 市场
 _PLACE_FIRST = re.compile(rf"{_H}{{2,8}}?(?:{_COUNTY}|[区區]|社区)|[我全][省市县区镇乡村]")
 _HAS_PLACE = re.compile(rf"{_H}{_ORGAN}|[我全][省市县区镇乡村]")
 _TWO_PARTS = re.compile(rf"{_H}[”》）]?\s+[“《（]?{_H}")
@@ -57,8 +61,8 @@ _NOTICE = re.compile(
 _DECORATION = " \u3000【】[]《》■●◆▶►▍▎|丨◎★☆▲◇○□—-·▼▽◀◄〖〗"
 _COLUMN = re.compile(
     r"(?:简讯|简报|短讯|快讯|要闻|短波|速递|速览|集锦|荟萃|一句话新闻|图片新闻|来信|来函|专栏|专题|专版|特刊|时评|论坛|"
-    r"谈|访谈|札记|随笔|手记|聚焦|动态|风采|巡礼|观察|扫描|播报|导读|之窗|视窗|窗口|看台|天地|园地|广角|纵横|直通车|进行时|"
-    r"在行动|在线|一线|视点|焦点|热点|见闻|撷英|传真|之声|心声|信箱|热线|讲堂|簡訊|要聞|短訊|來信|讀者)$"
+    r"谈|访谈|声音|言论|观点|[锐快短微]评|杂谈|札记|随笔|手记|聚焦|动态|风采|巡礼|观察|扫描|播报|导读|之窗|视窗|窗口|看台|天地|园地|广角|纵横|直通车|进行时|"
+    r"在行动|在线|一线|视点|焦点|热点|见闻|撷英|传真|之声|心声|信箱|热线|讲堂|走基层|簡訊|要聞|短訊|來信|讀者)$"
 )
 _COLUMN_NOUN = re.compile(
     r"(?:综合|社会|民生|经济|文化|教育|国内|国际|体育|副刊|评论|理论|时政|县域|区县|基层|新闻|公告|广告|健康|生活|綜合|社會)+$"
@@ -94,14 +98,14 @@ class Head:
         return self.title.stop
 
 
-def find_heads(lines: Sequence[Line], full: Sequence[bool]) -> tuple[list[Head], set[int]]:
+def find_heads(lines: Sequence[Line], columns: Columns) -> tuple[list[Head], set[int]]:
     """The heads of a page in reading order, and the lines that are sub-headings.
 
-    `full` says of each line whether it fills its column (`layout.full_lines`).
+    `columns` are those of the same `lines`.
     """
-    anchored = _anchored(lines, full)
-    runs = _short_runs(lines, full, anchored)
-    heads, subheadings = _Judge(lines, full, anchored, runs).verdict()
+    anchored = _anchored(lines, columns)
+    runs = _short_runs(lines, columns, anchored)
+    heads, subheadings = _Judge(lines, columns, anchored, runs).verdict()
     return [_divided(lines, heads, at) for at in range(len(heads))], subheadings
 
 
@@ -134,19 +138,21 @@ def names_one_piece(text: str) -> bool:
     return "·" in core or core.endswith(("谈", "时评", "手记", "札记", "随笔", "访谈", "论坛"))
 
 
-def _anchored(lines: Sequence[Line], full: Sequence[bool]) -> list[Head]:
+def _anchored(lines: Sequence[Line], columns: Columns) -> list[Head]:
     heads: list[Head] = []
     below = 0  # the first line that no head has taken
     for at, line in enumerate(lines):
         if at < below or line.kind not in OPENINGS | UNDER_HEADLINES:
             continue
-        top = _top(lines, full, at, below)
+        top = _top(lines, columns, at, below)
         if at - top > 1 and heads and _signs_notice(lines, heads[-1], top):
             top += 1
         form = _form(line.kind)
         titled = top < at
         if form is Form.SIGNED and not (titled and _opens_body(lines, at)):
             continue
+        if form is Form.SIGNED and line.text[0] in "（(" and lines[at - 1].stops:
+            continue  # a last sentence with ！, and who wrote it all
         above = lines[top - 1] if top else None
         if line.kind is Kind.NAMES and above is not None and not above.stops:
             continue
@@ -163,7 +169,7 @@ def _anchored(lines: Sequence[Line], full: Sequence[bool]) -> list[Head]:
 def _signs_notice(lines: Sequence[Line], notice: Head, at: int) -> bool:
     """Whether an office's name at `at` signs the notice above rather than opens a headline."""
     title = "".join(lines[row].text for row in notice.title)
-    return _NOTICE.search(title) is not None and _PLACE_ONLY.match(lines[at].text) is not None
+    return _NOTICE.search(title) is not None and _OFFICE_ONLY.match(lines[at].text) is not None
 
 
 def _form(kind: Kind) -> Form:
@@ -182,7 +188,7 @@ def _opens_body(lines: Sequence[Line], at: int) -> bool:
     )
 
 
-def _top(lines: Sequence[Line], full: Sequence[bool], anchor: int, below: int) -> int:
+def _top(lines: Sequence[Line], columns: Columns, anchor: int, below: int) -> int:
     """The first of the headline lines that stand directly above `anchor`."""
     top = anchor
     while top > below and anchor - top < MAX_STACK:
@@ -191,7 +197,7 @@ def _top(lines: Sequence[Line], full: Sequence[bool], anchor: int, below: int) -
             break
         runs_on = above is not None and not above.stops and above.kind in (Kind.BODY, Kind.SHORT)
         if runs_on and above is not None:
-            same_column = full[top - 1] and full[top - 2]
+            same_column = columns.full[top - 1] and columns.full[top - 2]
             if same_column or (above.kind is Kind.BODY and top < anchor):
                 break
         if line.stops and top < anchor and above is not None and not (above.stops or line.gap):
@@ -202,22 +208,17 @@ def _top(lines: Sequence[Line], full: Sequence[bool], anchor: int, below: int) -
     return top
 
 
-def _short_runs(
-    lines: Sequence[Line], full: Sequence[bool], anchored: Sequence[Head]
-) -> list[range]:
+def _short_runs(lines: Sequence[Line], columns: Columns, anchored: Sequence[Head]) -> list[range]:
     """Runs of short lines at the start of a paragraph with text below them, outside `anchored`."""
     taken = {at for head in anchored for at in head.title}
-    gaps = Counter(b.gap for a, b in pairwise(lines) if a.stops)
-    usual_gap = gaps.most_common(1)[0][0] if gaps else 0
-    indents = indents_paragraphs(lines)
     runs: list[range] = []
     at = 0
     while at < len(lines):
-        if at in taken or not _may_open(lines, full, at, usual_gap, indents=indents):
+        if at in taken or not _may_open(lines, columns, at):
             at += 1
             continue
         stop = at + 1
-        while stop < len(lines) and stop not in taken and _goes_on(lines, full, stop, indents):
+        while stop < len(lines) and stop not in taken and _goes_on(lines, columns, stop):
             stop += 1
         first = at
         while first + 1 < stop and lines[first].gap < lines[first + 1].gap and at:
@@ -227,32 +228,39 @@ def _short_runs(
     return runs
 
 
-def _may_open(
-    lines: Sequence[Line], full: Sequence[bool], at: int, usual_gap: int, *, indents: bool
-) -> bool:
-    line = lines[at]
-    if line.kind is not Kind.SHORT or line.width > 30:
+def _asked_twice(lines: Sequence[Line], at: int) -> bool:
+    """Whether 问：… at `at` is the headline over the reader's letter that begins 问：…."""
+    below = lines[at + 1].text if at + 1 < len(lines) else ""
+    return lines[at].text[0] in "问問" and below[:1] in tuple("问問") and lines[at].width <= 30
+
+
+def _may_open(lines: Sequence[Line], columns: Columns, at: int) -> bool:
+    """Whether a paragraph begins at `at` that could be a headline."""
+    line, full = lines[at], columns.full
+    if line.kind is Kind.STEP and _asked_twice(lines, at):
+        return True
+    if line.kind is not Kind.SHORT or line.width > MAX_BARE:
         return False
     above = lines[at - 1] if at else None
     below = lines[at + 1] if at + 1 < len(lines) else None
-    if indents and line.indent >= 2 and below is not None and below.indent < 2 and not line.stops:
+    if columns.indents and line.indent >= 2 and below and below.indent < 2 and not line.stops:
         return False  # the first line of a paragraph
     if above is None:
         return True
-    if not (above.stops or above.kind in CREDITS | {Kind.FURNITURE, Kind.NAMES}):
+    if not (above.stops or above.kind is Kind.FURNITURE):
         return False
-    if not full[at] or line.gap > usual_gap:
+    if not full[at] or line.gap > columns.paragraph_gap:
         return True
-    if line.gap > 0 and below is not None and below.gap > 0:
+    if line.gap > columns.line_gap and below is not None and below.gap > columns.line_gap:
         return True
-    return indents and line.indent < 2 and not full[at - 1]
+    return columns.indents and line.indent < 2 and not full[at - 1]
 
 
-def _goes_on(lines: Sequence[Line], full: Sequence[bool], at: int, indents: bool) -> bool:
+def _goes_on(lines: Sequence[Line], columns: Columns, at: int) -> bool:
     line = lines[at]
-    if line.kind is not Kind.SHORT or line.stops or full[at] or line.width > 30:
+    if line.kind is not Kind.SHORT or line.stops or columns.full[at] or line.width > MAX_BARE:
         return False
-    starts_text = indents and line.indent >= 2 > lines[at - 1].indent
+    starts_text = columns.indents and line.indent >= 2 > lines[at - 1].indent
     return not (starts_text or _NEWS_FIRST.match(line.text))
 
 
@@ -262,25 +270,27 @@ class _Judge:
     def __init__(
         self,
         lines: Sequence[Line],
-        full: Sequence[bool],
+        columns: Columns,
         anchored: Sequence[Head],
         runs: Sequence[range],
     ) -> None:
-        self.lines, self.full, self.anchored, self.runs = lines, full, anchored, runs
+        self.lines, self.columns, self.runs = lines, columns, runs
+        self.anchored = anchored
         apart = {at for run in runs for at in run} | {at for h in anchored for at in h.title}
         inner = [
             at
             for at in range(1, len(lines))
-            if lines[at - 1].stops and at not in apart and at - 1 not in apart
-            and lines[at].kind in (Kind.BODY, Kind.STEP) and lines[at - 1].kind is not Kind.FURNITURE
-        ]  # fmt: skip
+            if lines[at - 1].stops
+            and lines[at - 1].kind is not Kind.FURNITURE
+            and not {at, at - 1} & apart
+            and (lines[at].kind in (Kind.BODY, Kind.STEP) or columns.full[at])
+        ]
         gaps = Counter(lines[at].gap for at in inner)
         self.paragraph_gap = gaps.most_common(1)[0][0] if gaps else None
         tops = [lines[h.first].gap for h in anchored if h.first]
         tops += [lines[run.start].gap for run in runs if run.start]
         usual = self.paragraph_gap or 0
         self.spaced = sum(gap > usual for gap in tops) * 4 >= max(1, len(tops))
-        self.indents = indents_paragraphs(lines)
         self.undated = not any(h.form is Form.DATED for h in anchored)
         self.anchors = [h.first for h in anchored]
         starts = sorted(self.anchors + [run.start for run in runs])
@@ -326,8 +336,11 @@ class _Judge:
         return self._weight(run, last) + 3 * in_briefs >= 2
 
     def _text_below(self, at: int) -> bool:
-        line = self.lines[at]
-        return line.kind in (Kind.BODY, Kind.STEP) or (line.kind is Kind.SHORT and self.full[at])
+        line, text = self.lines[at], (Kind.BODY, Kind.STEP)
+        if line.kind is not Kind.SHORT:
+            return line.kind in text
+        asks = line.stops and at + 1 < len(self.lines) and self.lines[at + 1].kind in text
+        return asks or self.columns.full[at]
 
     def _weight(self, run: range, last: Head | None) -> int:
         """Evidence that a run opens an article, above 0, or is a sub-heading, below."""
@@ -346,7 +359,7 @@ class _Judge:
         read = any(
             self.lines[at].kind is Kind.BODY for at in range(start, min(run.start, start + 12))
         )
-        if above.kind is Kind.FURNITURE or (read and self._closes(run.start - 1)):
+        if above.kind in (Kind.FURNITURE, Kind.RULE) or (read and self._closes(run.start - 1)):
             return 5
         if closing_mark(above.text) is Mark.PHOTO:
             return 2
@@ -361,7 +374,7 @@ class _Judge:
             weight = 5 if above > below or (above, below) == self.usual_spacing else 3
         elif self.spaced:
             weight = -4
-        if self.indents:
+        if self.columns.indents:
             weight += 1 if line.indent < 2 else -1
         return weight
 
@@ -378,6 +391,7 @@ class _Judge:
         weight += 1 if 10 <= width <= 26 else -1 if width <= 7 else 0
         weight -= 3 * bool(_LEAD.match(title) and width > 20)
         weight -= 3 * asks_or_exclaims(title)
+        weight -= 2 * title.endswith("的")
         return weight + bool(_OWN_VOICE.match(below)) - 3 * (width > 20 and "，" in title)
 
     def _weight_of_company(self, run: range, last: Head | None) -> int:

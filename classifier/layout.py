@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from itertools import pairwise
@@ -18,25 +18,29 @@ from classifier.dateline import closing_mark, mark_of
 
 MAX_HEADLINE = 45  # characters in one line of a headline
 
-_LINE = re.compile(r"[^\n\r\f\v\x1c-\x1e\x85\u2028\u2029]+|\r\n?|[\n\f\v\x1c-\x1e\x85\u2028\u2029]")
+_BREAKS = "\n\r\f\v\x1c\x1d\x1e\x85\u2028\u2029"
+_LINE = re.compile(rf"[^{_BREAKS}]+|\r\n?|[{_BREAKS}]")
+_HEADLINE_AND_DATELINE = re.compile(
+    r"(.{4,45}?)\s+([【\[]?本[报報][^\s，。,]{0,8}[讯訊](?![员員]).*)", re.DOTALL
+)
+_RULE = re.compile(r"([-—–_=*＊~～◇◆●○■□☆★※·.…])\1{2,}|(?:[-—*＊◇◆●○■□☆★※]\s+){2,}\S")
 _CLOSERS = "”’\"'』」）)】]》〉"
 _STOPS = "。！？!?…；;｡"
 _PAIRS = (("“", "”"), ("‘", "’"), ("《", "》"), ("「", "」"), ("(", ")"), ("[", "]"))
 _HAN = re.compile(r"[\u3400-\u9fff]")
 _BAD_START = re.compile(r"[,，、。；;:：！？!?）)”’》」』】\]…%％]")
 _BULLETED = re.compile(r"[■□●◆◇▲△○◎]")
+_SPEECH = re.compile(r"[说道称]\s?[:,]?\s?“|^“[^”]*[!?。,…]”")
 _ENCLOSED = re.compile(r"[（(].*[）)]$")  # a remark, and the end of what it remarks on
 _BAD_END = re.compile(
-    r"[,，、;；:：（(“‘《「『【\[<—\-~的和与及在对把将为是或从向以被让使并而且就也都还又之其]$"
+    r"[,，、;；:：（(“‘《「『【\[<—\-~和与及在对把将为是或从向以被让使并而且就也都还又之其]$"
 )
 _DAY = (
     r"(?:\d{4}|[〇零一二三四五六七八九]{4})年"
     r"[\d一二三四五六七八九十]{1,3}月[\d一二三四五六七八九十]{1,3}日"
 )
 _DATE_ALONE = re.compile(_DAY)
-_PAPER = (
-    r"《?[\u4e00-\u9fff]{2,8}(?:[日晚晨早时时商快周]报|都市报|周刊|[日晚晨早時商快週]報)》?"
-)
+_PAPER = r"《?[\u4e00-\u9fff]{2,8}(?:[日晚晨早时时商快周]报|都市报|周刊|[日晚晨早時商快週]報)》?"
 _FOLIO = re.compile(
     rf"(?:第?\s?[A-Z]?\d{{1,3}}|第[一二三四五六七八九十]{{1,3}})\s?版|{_DAY}|{_PAPER}|"
     r"\d{4}[-./]\d{1,2}[-./]\d{1,2}"
@@ -66,7 +70,11 @@ _POSTED = re.compile(
 _WEATHER = re.compile(
     r"(?:今日|今天|明天|市区)?(?:天气|气温|气象)\S{0,4}[:：\s]|[^。]{0,40}\d\s?(?:℃|°C)[^。]{0,8}$"
 )
-_INDEX = re.compile(r"[^。]{2,40}(?:▶+|►+|→|详见|见|>>)\s?[A-Z]?\d{1,2}\s?版?$")
+_GUIDES = frozenset(("导读", "今日导读", "要闻导读", "新闻导读", "今日看点", "本期导读", "導讀"))
+_INDEX = re.compile(
+    r"[^。]{2,40}(?:(?:▶+|►+|→|详见|见|>>|\s)\s?[A-Z]?\d{1,2}\s?版|"
+    r"[（(]\s?(?:详?见)?\s?第?[A-Z]?\d{1,2}\s?版\s?[）)]|(?:▶+|►+)\s?[A-Z]?\d{1,2})"
+)
 _STEP = re.compile(
     r"[（(]?(?:[一二三四五六七八九十]{1,3}|\d{1,2})[)）、．.]\s?(?!\d)|[①-⑳❶-❿]|"
     r"第[一二三四五六七八九十\d]{1,3}[章节条步招](?:\s|$)|PART\s?\d|"
@@ -80,9 +88,7 @@ _SALUTATION = re.compile(
 )
 _READER = r"(?:读者|市民|居民|网友|村民|业主|家长|群众|教师|党员|老人)"
 _YEAR = r"(?:\d{4}|[二一○〇零九八七六五四三]{4})年"
-_MONTH_DAY = (
-    r"[\d一二三四五六七八九十]{1,2}月(?:[\d一二三四五六七八九十廿卅]{1,3}日\S?)?"
-)
+_MONTH_DAY = r"[\d一二三四五六七八九十]{1,2}月(?:[\d一二三四五六七八九十廿卅]{1,3}日\S?)?"
 _SIGNED = re.compile(
     rf"\S{{0,10}}{_READER}[\s:：]+\S{{2,4}}(?:等\S{{1,5}})?|{_READER}|一[名位]\S{{0,6}}{_READER}|"
     r"\S{2,10}\s+\S{2,4}等[\d一二三四五六七八九十]{1,5}[人户名]|此致|敬礼[!！]?|"
@@ -98,6 +104,7 @@ class Kind(Enum):
     BODY = "body"
     SHORT = "short"  # the shape of a line of headline; may as well be a sub-heading
     STEP = "step"  # 一、…, （二）…, 问：…: inside an article, never a headline
+    RULE = "rule"  # ———, ＊＊＊: drawn between two articles
     FURNITURE = "furniture"  # folio, date, imprint, weather: the page's own
     SALUTATION = "salutation"  # 编辑同志：
     SIGNED = "signed"  # 任城区 李女士: how a letter ends
@@ -113,6 +120,7 @@ class Kind(Enum):
 
 _MARKED = {mark: Kind[mark.name] for mark in Mark}
 OPENINGS = frozenset({Kind.DATELINE, Kind.RESUMES, Kind.SALUTATION})
+_TEXT = frozenset({Kind.BODY, Kind.STEP, Kind.SHORT, Kind.DATELINE})
 CREDITS = frozenset({Kind.BYLINE, Kind.POSTED, Kind.PHOTO, Kind.EDITORS, Kind.TURNS, Kind.SIGNED})
 
 
@@ -143,21 +151,35 @@ def read_lines(page: str) -> list[Line]:
         text = raw.strip()
         if not text:
             # A line of spaces ends with a break of its own; only breaks are counted.
-            breaks += raw[-1] in "\n\r\f\v\x1c\x1d\x1e\x85\u2028\u2029"
+            breaks += raw[-1] in _BREAKS
             continue
         lead = raw[: len(raw) - len(raw.lstrip())]
         start = match.start() + len(lead)
         indent = len(lead) + lead.count("\u3000") + 3 * lead.count("\t")
-        width = (len(text) + sum(char > "\u2e7f" for char in text[:200])) / 2
-        kind = _kind(text)
-        if kind is Kind.FURNITURE and _DATE_ALONE.fullmatch(text) and lines:
-            # Under a letter or a notice, a date is its last line, not the page's.
-            kind = kind if lines[-1].kind is Kind.FURNITURE else Kind.SIGNED
-        stops = kind in CREDITS or ends_sentence(text)
         gap = max(0, breaks - 1) if lines else 0
-        lines.append(Line(text, start, start + len(text), gap, indent, width, kind, stops))
         breaks = 0
+        together = _HEADLINE_AND_DATELINE.match(text)
+        if together is not None and headline_shaped(together[1]):
+            lines.append(_line(together[1], start, gap, indent, lines))
+            start, text, gap = start + together.start(2), together[2], 0
+        lines.append(_line(text, start, gap, indent, lines))
     return lines
+
+
+def _line(text: str, start: int, gap: int, indent: int, above: Sequence[Line]) -> Line:
+    kind = _kind(text)
+    if kind is Kind.NAMES and above and _runs_on(above[-1]):
+        kind = Kind.BODY
+    if kind is Kind.FURNITURE and _DATE_ALONE.fullmatch(text) and above:
+        # Under a letter or a notice, a date is its last line, not the page's.
+        kind = kind if above[-1].kind is Kind.FURNITURE else Kind.SIGNED
+    stops = kind in CREDITS or kind in (Kind.NAMES, Kind.RULE) or ends_sentence(text)
+    width = (len(text) + sum(char > "\u2e7f" for char in text[:200])) / 2
+    return Line(text, start, start + len(text), gap, indent, width, kind, stops)
+
+
+def _runs_on(line: Line) -> bool:
+    return not line.stops and line.kind in (Kind.BODY, Kind.DATELINE, Kind.STEP)
 
 
 def ends_sentence(text: str) -> bool:
@@ -169,7 +191,7 @@ def ends_sentence(text: str) -> bool:
     core = text.rstrip(_CLOSERS + " \u3000")
     if not core or core[-1] in _STOPS or text[-1] in ":：":
         return True
-    if core[-1] == "." and not _HAN.search(text[-12:]):
+    if core[-1] == "." and (not _HAN.search(text[-12:]) or _HAN.match(core[-2:-1])):
         return True
     if _ENCLOSED.match(text):
         return True
@@ -181,13 +203,13 @@ def ends_sentence(text: str) -> bool:
 def headline_shaped(text: str) -> bool:
     """Whether one line could be set as a headline: short, whole, and not a sentence's piece.
 
-    >>> headline_shaped("张楼镇 让流动党员“有家可归”"), headline_shaped("业家的资源优势,建立完善")
+    >>> headline_shaped("张楼镇 让流动党员“有家可归”"), headline_shaped("县里聚焦重点工作和")
     (True, False)
     """
     if not 2 <= len(text) <= MAX_HEADLINE or len(_HAN.findall(text)) < 2:
         return False
     folded = fold(text)
-    if "。" in text[:-1] or ";" in folded or folded.count(",") > 2:
+    if "。" in text[:-1] or ";" in folded or folded.count(",") > 2 or _SPEECH.search(folded):
         return False
     if _BAD_START.match(text) or _BAD_END.search(text) or text[-1] in "。":
         return False
@@ -199,37 +221,68 @@ def asks_or_exclaims(text: str) -> bool:
     return text.rstrip(_CLOSERS)[-1:] in tuple("！？!?…")
 
 
-def full_lines(lines: Sequence[Line]) -> list[bool]:
-    """For each line, whether it fills its column, so that its end means nothing.
-
-    A column is a width at which three or more lines of the page break off in mid-sentence; one of
-    them must stand within two lines, and the first line of a paragraph may be two shorter.
-    """
-    broken = [
-        round(line.width) if not line.stops and 8 <= line.width <= 60 else 0 for line in lines
-    ]
-    votes = Counter(broken)
-    columns = {w for w in votes if w and votes[w] >= 3 and votes[w] >= votes[w + 2]}
-    full = []
-    for at, line in enumerate(lines):
-        near = broken[max(0, at - 2) : at] + broken[at + 1 : at + 3]
-        full.append(any(w in columns and -2.6 <= line.width - w <= 1.6 for w in near))
-    return full
+def joined(lines: Sequence[Line], rows: Sequence[int]) -> str:
+    """The lines of one paragraph, a space only where a Latin word would otherwise run on."""
+    parts: list[str] = []
+    for row in rows:
+        text = lines[row].text
+        if parts:
+            before, after = parts[-1][-1], text[0]
+            latin = before < "\u2e80" and after < "\u2e80" and (before + after).isascii()
+            if latin and (before.isalpha() or after.isalpha()):
+                parts.append(" ")
+        parts.append(text)
+    return "".join(parts)
 
 
-def indents_paragraphs(lines: Sequence[Line]) -> bool:
-    """Whether the page sets the first line of most paragraphs further in."""
-    starts = [
-        below.indent >= 2
-        for above, below in pairwise(lines)
-        if above.stops and below.kind in (Kind.BODY, Kind.STEP, Kind.SHORT, Kind.DATELINE)
-    ]
-    return sum(starts) * 2 > len(starts)
+class Columns:
+    """How a page sets its lines: where columns end, how far paragraphs stand apart or in."""
+
+    def __init__(self, lines: Sequence[Line]) -> None:
+        self.lines = lines
+        # Whether each line fills its column, so that its end means nothing. A column is a width
+        # at which three or more lines of the page break off in mid-sentence; one of them must
+        # stand within two lines, and the first line of a paragraph may be two shorter.
+        broken = [
+            round(line.width) if not line.stops and 8 <= line.width <= 60 else 0 for line in lines
+        ]
+        votes = Counter(broken)
+        widths = {w for w in votes if w and votes[w] >= 3 and votes[w] >= votes[w + 2]}
+        self.full: list[bool] = []
+        for at, line in enumerate(lines):
+            near = broken[max(0, at - 2) : at] + broken[at + 1 : at + 3]
+            self.full.append(any(w in widths and -2.6 <= line.width - w <= 1.6 for w in near))
+        steps = list(zip(pairwise(lines), self.full, strict=False))
+        self.line_gap = _commonest(b.gap for (a, b), full in steps if full and not a.stops)
+        self.paragraph_gap = _commonest(b.gap for (a, b), _ in steps if a.stops)
+        starts = [b.indent >= 2 for (a, b), _ in steps if a.stops and b.kind in _TEXT]
+        self.indents = sum(starts) * 2 > len(starts)
+
+    def starts_paragraph(self, at: int) -> bool:
+        """Whether the line `at` begins a paragraph rather than goes on with the line above it."""
+        line, above = self.lines[at], self.lines[at - 1]
+        if line.kind in CREDITS | OPENINGS | {Kind.STEP} or above.kind in CREDITS:
+            return True
+        indented = self.indents and line.indent >= 2 > above.indent
+        apart = line.gap > self.line_gap
+        if not above.stops:
+            # A caption set into the middle of a column breaks a sentence that goes on below it.
+            inset = apart and line.stops and closing_mark(line.text) is Mark.PHOTO
+            return inset or (indented and not self.full[at - 1])
+        narrower = self.full[at] and 1.4 <= above.width - line.width <= 2.6
+        return not self.full[at - 1] or apart or indented or narrower
+
+
+def _commonest(gaps: Iterable[int]) -> int:
+    counted = Counter(gaps).most_common(1)
+    return counted[0][0] if counted else 0
 
 
 def _kind(text: str) -> Kind:
     if len(text) < 2:
         return Kind.BODY
+    if _RULE.fullmatch(text):
+        return Kind.RULE
     if len(text) <= 90:
         if _POSTED.match(text):
             return Kind.POSTED
@@ -239,9 +292,8 @@ def _kind(text: str) -> Kind:
             return Kind.FURNITURE
     if (mark := mark_of(text)) is not None:
         return _MARKED[mark]
-    if len(text) <= 24:
-        if _SALUTATION.match(text) and text[-1] in ":：,，们!！":
-            return Kind.SALUTATION
+    if len(text) <= 24 and _SALUTATION.match(text) and text[-1] in ":：,，们!！":
+        return Kind.SALUTATION
     if len(text) <= 40 and _SIGNED.fullmatch(text):
         return Kind.SIGNED
     return Kind.SHORT if headline_shaped(text) and not _ENCLOSED.match(text) else Kind.BODY
@@ -251,7 +303,12 @@ def _is_furniture(text: str) -> bool:
     """Folios, dates, imprints: lines of which nothing is left once their stock parts are gone."""
     if len(_IMPRINT.findall(text)) >= (1 if _IMPRINT.match(text) else 2):
         return True
-    if _INDEX.fullmatch(text) or (len(text) <= 60 and _WEATHER.match(text) and text[-1] != "。"):
+    if (
+        text in _GUIDES
+        or " > " in text
+        or _INDEX.fullmatch(text)
+        or (len(text) <= 60 and _WEATHER.match(text) and text[-1] != "。")
+    ):
         return True
     if _PAGE_NUMBER.fullmatch(text):
         return True

@@ -14,7 +14,6 @@ import json
 import zipfile
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +29,6 @@ from classifier.features import (
     TITLE_COUNTS,
     Counts,
     Displacements,
-    Keys,
     Lexicon,
     Sheet,
     read_sheet,
@@ -43,6 +41,8 @@ FORMAT = 1
 MANIFEST, ARRAYS = "manifest.json", "arrays.npz"
 MAX_MANIFEST_BYTES = 4_000_000
 MAX_ARRAY_BYTES = 1_000_000_000
+
+CHUNK_CHARS = 8_000
 
 FEATURES = {"gram_lengths": [*GRAM_LENGTHS], "title_counts": TITLE_COUNTS}
 
@@ -69,7 +69,7 @@ class Arrays:
     """The numbers of a model; V features, T themes."""
 
     words: tuple[str, ...]
-    grams: Keys
+    grams: tuple[str, ...]
     displacements: Displacements
     idf: Floats  # (V,)
     weights: Floats  # (V, T), scaled per block
@@ -128,7 +128,7 @@ class Classifier:
         self.idf = arrays.idf
         self.weights = arrays.weights
         self.bias = arrays.bias
-        self._columns = [np.ascontiguousarray(column) for column in arrays.weights.T]
+        self._slugs = manifest.slugs
         self._slopes = np.array([cutoffs.slope for cutoffs in manifest.cutoffs])
         self._offsets = np.array([cutoffs.offset for cutoffs in manifest.cutoffs])
 
@@ -144,10 +144,22 @@ class Classifier:
         """
         return self._tag_chunk([article])[0]
 
-    def tag_many(self, articles: Iterable[Article], *, chunk: int = 256) -> Iterator[Tagging]:
-        """The slips of many articles, in order; the same numbers as one at a time."""
-        pending = iter(articles)
-        while batch := list(islice(pending, chunk)):
+    def tag_many(
+        self, articles: Iterable[Article], *, chunk: int = CHUNK_CHARS
+    ) -> Iterator[Tagging]:
+        """The slips of many articles, in order; the same numbers as one at a time.
+
+        They are scored together by `chunk` characters: as many as the processor's cache holds.
+        """
+        batch: list[Article] = []
+        length = 0
+        for article in articles:
+            batch.append(article)
+            length += len(article.title) + len(article.text)
+            if length >= chunk:
+                yield from self._tag_chunk(batch)
+                batch, length = [], 0
+        if batch:
             yield from self._tag_chunk(batch)
 
     def scores(self, articles: Sequence[Article]) -> Floats:
@@ -173,12 +185,14 @@ class Classifier:
     def _score(self, sheets: Sequence[Sheet]) -> tuple[Floats, Counts]:
         counts = self.lexicon.count(sheets, self.tokenizer)
         values = self.values(counts, len(sheets))
-        scores = np.empty((len(sheets), len(self.bias)))
-        for theme, column in enumerate(self._columns):
-            # bincount adds in order, article by article: a batch gives the very bits of one.
-            scores[:, theme] = np.bincount(
-                counts.articles, weights=values * column[counts.rows], minlength=len(sheets)
-            )
+        # reduceat adds each article's rows by themselves: a batch gives the very bits of one.
+        weighed = self.weights[counts.rows]
+        weighed *= values[:, np.newaxis]
+        starts = np.searchsorted(counts.articles, np.arange(len(sheets)))
+        scores = np.zeros((len(sheets), len(self.bias)))
+        has_any = np.bincount(counts.articles, minlength=len(sheets)) > 0
+        if has_any.any():
+            scores[has_any] = np.add.reduceat(weighed, starts[has_any], axis=0)
         scores += self.bias
         return scores, counts
 
@@ -202,7 +216,7 @@ class Classifier:
         manifest = self.manifest
         accepted = []
         settled = known >= manifest.coverage_floor and size >= manifest.size_floor
-        for slug, probability, cutoffs in zip(manifest.slugs, row, manifest.cutoffs, strict=True):
+        for slug, probability, cutoffs in zip(self._slugs, row, manifest.cutoffs, strict=True):
             if probability >= cutoffs.accept:
                 accepted.append((-probability, slug))
                 settled = settled and cutoffs.sure_in is not None and probability >= cutoffs.sure_in
@@ -218,7 +232,7 @@ class Classifier:
             title=article.title,
             themes=tuple(slug for _, slug in sorted(accepted)),
             decision=decision,
-            scores=dict(zip(manifest.slugs, row, strict=True)),
+            scores=dict(zip(self._slugs, row, strict=True)),
             coverage=known,
             model=manifest.id,
         )
@@ -253,7 +267,7 @@ def pack(arrays: Arrays) -> bytes:
     np.savez(
         buffer,
         words=np.frombuffer("\n".join(arrays.words).encode("utf-8"), dtype=np.uint8),
-        grams=arrays.grams,
+        grams=np.frombuffer("\n".join(arrays.grams).encode("utf-8"), dtype=np.uint8),
         displacements=arrays.displacements,
         idf=arrays.idf,
         weights=arrays.weights,
@@ -356,10 +370,11 @@ def _unpack(packed: bytes, themes: int, folder: Path) -> Arrays:
         with np.load(io.BytesIO(packed), allow_pickle=False) as stored:
             arrays = {name: stored[name] for name in stored.files}
         words = tuple(arrays["words"].tobytes().decode("utf-8").split("\n"))
-        features = len(words) + len(arrays["grams"])
+        grams = tuple(arrays["grams"].tobytes().decode("utf-8").split("\n"))
+        features = len(words) + len(grams)
         expected = {
             "words": (np.uint8, arrays["words"].shape),
-            "grams": (np.uint64, (len(arrays["grams"]),)),
+            "grams": (np.uint8, arrays["grams"].shape),
             "displacements": (np.uint32, (len(arrays["displacements"]),)),
             "idf": (np.float64, (features,)),
             "weights": (np.float64, (features, themes)),
@@ -370,7 +385,8 @@ def _unpack(packed: bytes, themes: int, folder: Path) -> Arrays:
     found = {name: (array.dtype, array.shape) for name, array in arrays.items()}
     if found != {name: (np.dtype(kind), shape) for name, (kind, shape) in expected.items()}:
         raise _damaged(folder, f"{ARRAYS} 的数组大小互相矛盾")
-    return Arrays(words=words, **{name: arrays[name] for name in expected if name != "words"})
+    numbers = {name: arrays[name] for name in expected if name not in ("words", "grams")}
+    return Arrays(words=words, grams=grams, **numbers)
 
 
 def _damaged(folder: Path, what: str) -> ModelDamaged:

@@ -25,20 +25,15 @@ from classifier.headline import (
     leads_with_place,
     names_one_piece,
 )
-from classifier.layout import (
-    CREDITS,
-    OPENINGS,
-    Kind,
-    Line,
-    full_lines,
-    indents_paragraphs,
-    read_lines,
-)
+from classifier.layout import CREDITS, Columns, Kind, Line, joined, read_lines
 
 MAX_CAPTION = 300  # characters, credit included
 MAX_BRIEF = 600
 
-_PICTURE = re.compile(r"(?:^|[。；;！!\s])[（(]?(?:图为|圖為|图[①-⑨一二三四\d]|[上下左右题]图|资料图)")
+_PICTURE = re.compile(
+    r"(?:^|[。；;！!\s])[（(]?(?:图为|圖為|图[①-⑨一二三四\d]|[上下左右题]图|资料图)"
+)
+_FOREWORD = re.compile(r"[【\[]?(?:编者按|编者的话|开栏的话|開欄的話|編者按)")
 _CAMERA = re.compile(r"[摄攝图圖影]")
 _LATE_NEWS = re.compile(r"(?:\d{1,2}月)?\d{1,2}日|近日|日前|昨日|连日来|正值|眼下|时下|为")
 _SPACES = re.compile(r"\s+")
@@ -79,9 +74,9 @@ def split_page(page: str) -> tuple[PageArticle, ...]:
      ('a02', '村里清河', '本报讯 河清了。', None)]
     """
     lines = read_lines(page)
-    full = full_lines(lines)
-    heads, subheadings = find_heads(lines, full)
-    blocks = _blocks(lines, full, heads, subheadings)
+    columns = Columns(lines)
+    heads, subheadings = find_heads(lines, columns)
+    blocks = _blocks(lines, columns, heads, subheadings)
     pieces = _Desk(lines, blocks).pieces()
     _spread_sections(lines, pieces)
     return tuple(
@@ -105,6 +100,7 @@ class _Piece:
     head: Head | None = None
     paragraphs: list[list[int]] = field(default_factory=list)
     above: list[int] = field(default_factory=list)  # lines of section or of the page's own
+    below: list[int] = field(default_factory=list)  # the page's own lines that follow it
     caption: bool = False
     section: str | None = None
 
@@ -119,17 +115,18 @@ class _Piece:
 
     def text(self, lines: Sequence[Line]) -> str:
         """Its paragraphs, broken sentences rejoined."""
-        return "\n".join(_joined(lines, paragraph) for paragraph in self.paragraphs)
+        return "\n".join(joined(lines, paragraph) for paragraph in self.paragraphs)
 
     def finished(self, id: str, lines: Sequence[Line]) -> PageArticle:
         """The piece as others see it."""
         text = self.text(lines)
         origin = read_dateline(text)
-        rows = [*(self.head.title if self.head else ()), *(n for p in self.paragraphs for n in p)]
+        title_rows = self.head.title if self.head else range(0)
+        rows = [*title_rows, *(row for rows in self.paragraphs for row in rows), *self.below]
         return PageArticle(
             id,
             self.title(lines),
-            text,
+            "\n".join([text, *(lines[row].text for row in self.below)]),
             origin.byline,
             origin.place,
             self.section,
@@ -148,26 +145,11 @@ def _spans(lines: Sequence[Line], rows: Sequence[int]) -> tuple[tuple[int, int],
     return tuple(spans)
 
 
-def _joined(lines: Sequence[Line], rows: Sequence[int]) -> str:
-    """The lines of one paragraph, a space only where a Latin word would otherwise run on."""
-    parts: list[str] = []
-    for row in rows:
-        text = lines[row].text
-        if parts:
-            before, after = parts[-1][-1], text[0]
-            latin = before < "\u2e80" and after < "\u2e80" and (before + after).isascii()
-            if latin and (before.isalpha() or after.isalpha()):
-                parts.append(" ")
-        parts.append(text)
-    return "".join(parts)
-
-
 def _blocks(
-    lines: Sequence[Line], full: Sequence[bool], heads: Sequence[Head], subheadings: set[int]
+    lines: Sequence[Line], columns: Columns, heads: Sequence[Head], subheadings: set[int]
 ) -> list[_Block]:
     """Gather the lines of the page into heads, paragraphs and the page's own lines."""
     by_first = {head.first: head for head in heads}
-    indents = indents_paragraphs(lines)
     blocks: list[_Block] = []
     at = 0
     while at < len(lines):
@@ -177,31 +159,15 @@ def _blocks(
                 at = head.body
                 continue
         last = blocks[-1] if blocks else None
-        own = lines[at].kind is Kind.FURNITURE
+        own = lines[at].kind in (Kind.FURNITURE, Kind.RULE)
         fresh = last is None or last.head is not None or last.own or own
-        if fresh or _starts_paragraph(lines, full, at, subheadings, indents):
+        apart = at in subheadings or at - 1 in subheadings
+        if fresh or apart or columns.starts_paragraph(at):
             blocks.append(_Block([at], own=own))
         else:
             blocks[-1].lines.append(at)
         at += 1
     return blocks
-
-
-def _starts_paragraph(
-    lines: Sequence[Line], full: Sequence[bool], at: int, subheadings: set[int], indents: bool
-) -> bool:
-    line, above = lines[at], lines[at - 1]
-    if at in subheadings or at - 1 in subheadings:
-        return True
-    if line.kind in CREDITS | OPENINGS | {Kind.STEP} or above.kind in CREDITS:
-        return True
-    indented = indents and line.indent >= 2 > above.indent
-    if not above.stops:
-        # A caption set into the middle of a column breaks a sentence that goes on below it.
-        inset = line.gap > 0 and line.stops and closing_mark(line.text) is Mark.PHOTO
-        return inset or (indented and not full[at - 1])
-    narrower = 1.4 <= above.width - line.width <= 2.6 and full[at]
-    return not full[at - 1] or line.gap > 0 or indented or narrower
 
 
 class _Desk:
@@ -231,15 +197,16 @@ class _Desk:
             if at == self.taken:
                 continue
             if block.head is not None:
-                self._open(block.head)
+                self._open(self._over_pictures(at, block.head))
             elif block.own:
                 self._keep_own(at)
             elif self._is_caption(at):
                 self._deal_caption(at)
             else:
-                self._deal(block.lines)
+                below = self.blocks[at + 1].head if at + 1 < len(self.blocks) else None
+                self._deal(block.lines, above_head=below is not None)
         if self.waiting and self.latest is not None:
-            self.latest.paragraphs += [[row] for row in self.waiting]
+            self.latest.below += self.waiting
         elif self.waiting:
             self._start(_Piece(paragraphs=[[row] for row in self.waiting]))
         return sorted(self._settled(), key=_Piece.first)
@@ -265,6 +232,18 @@ class _Desk:
             head = replace(head, section=head.section[:0], title=range(head.first, head.body))
         self._start(_Piece(head, above=self._above()))
 
+    def _over_pictures(self, at: int, head: Head) -> Head:
+        """The head at block `at`, its title as a section where it is 图片新闻 over captions."""
+        if head.section or not head.title or not self._is_text(at + 1):
+            return head
+        name = "".join(self.lines[row].text for row in head.title)
+        if not is_column(name) or not self._is_of_picture(at + 1):
+            return head
+        return replace(head, section=head.title, title=range(head.body, head.body))
+
+    def _is_of_picture(self, at: int) -> bool:
+        return self._shows_picture(at) or self._credit_at(at + 1)
+
     def _is_new(self, rows: Sequence[int]) -> bool:
         """Whether no piece so far has these lines for its section; they count once a page."""
         text = " ".join(self.lines[row].text for row in rows)
@@ -276,7 +255,7 @@ class _Desk:
         """The page's own lines, for the piece that now starts."""
         rows, self.waiting = self.waiting, []
         if rows and not self._is_new(rows) and self.latest is not None:
-            self.latest.paragraphs += [[row] for row in rows]
+            self.latest.below += rows
             return []
         return rows
 
@@ -290,6 +269,10 @@ class _Desk:
 
     def _keep_own(self, at: int) -> None:
         """Hold the page's own lines for the piece below, unless the open article goes on there."""
+        if self.lines[self.blocks[at].lines[0]].kind is Kind.RULE and self.latest is not None:
+            self.latest.below += [*self.waiting, *self.blocks[at].lines]
+            self.waiting = []
+            return
         below = self.next_text[at]
         goes_on = (
             self.open is not None
@@ -303,15 +286,21 @@ class _Desk:
         else:
             self.waiting += self.blocks[at].lines
 
-    def _deal(self, rows: list[int]) -> None:
+    def _deal(self, rows: list[int], *, above_head: bool) -> None:
         first = self.lines[rows[0]]
         if self.latest is None and first.kind is Kind.EDITORS:
             self.waiting += rows
             return
-        if first.kind in CREDITS and self.latest is not None:
-            self.latest.paragraphs.append(rows)
+        if above_head and _FOREWORD.match(first.text):
+            self.waiting += rows
             return
-        if self.open is None or (self.latest is not self.open and self._is_closed(self.open)):
+        if first.kind in CREDITS and self.latest is not None:
+            if self.latest.below:
+                self.latest.below += rows
+            else:
+                self.latest.paragraphs.append(rows)
+            return
+        if self.open is None or self._is_over(self.open):
             self._start(_Piece(paragraphs=[rows], above=self._above()))
             return
         piece, interrupted = self.open, self.latest is not self.open
@@ -322,10 +311,13 @@ class _Desk:
         else:
             piece.paragraphs.append(rows)
 
-    def _is_closed(self, piece: _Piece) -> bool:
-        if not piece.paragraphs:
+    def _is_over(self, piece: _Piece) -> bool:
+        """Whether text that follows cannot be the open article's."""
+        if piece.below or (self.latest is not None and self.latest.below):
+            return True
+        if self.latest is piece or not piece.paragraphs:
             return False
-        mark = closing_mark(_joined(self.lines, piece.paragraphs[-1][-4:]))
+        mark = closing_mark(joined(self.lines, piece.paragraphs[-1][-4:]))
         return len(piece.paragraphs) > 1 and mark in (Mark.BYLINE, Mark.EDITORS, Mark.TURNS)
 
     def _deal_caption(self, at: int) -> None:
@@ -352,9 +344,11 @@ class _Desk:
         if article is not None and not article.paragraphs:
             # Under a headline of its own it is the picture's story, unless an article follows.
             after = at + 1 + credit_below
-            story = not self._is_text(after) or self._shows_picture(after)
-            return (shown or credit_below) and not story
-        text = _joined(lines, rows[:MAX_CAPTION])
+            story = not self._is_text(after) or self._is_of_picture(after)
+            return (
+                (shown or credit_below) and not story and bool(article.head and article.head.title)
+            )
+        text = joined(lines, rows[:MAX_CAPTION])
         if len(text) > MAX_CAPTION:
             return False
         if shown or credit_below:
@@ -366,7 +360,7 @@ class _Desk:
         rows = self.blocks[at].lines
         if self.lines[rows[0]].kind not in (Kind.BODY, Kind.SHORT):
             return False
-        text = _joined(self.lines, rows[:MAX_CAPTION])
+        text = joined(self.lines, rows[:MAX_CAPTION])
         if len(text) > MAX_CAPTION:
             return False
         if _PICTURE.search(text):
@@ -375,13 +369,14 @@ class _Desk:
 
     def _took_own_picture(self, text: str, credit: int | None) -> bool:
         """Whether the credit belongs to the open article: its author's, or a picture story's."""
-        if _PICTURE.search(text) or self.open is None:
+        if _PICTURE.search(text) or text[0] in "▲△▼▽↑↓←→" or self.open is None:
             return False
         opening = self.open.paragraphs[:3]
-        article = "\n".join(_joined(self.lines, rows[:20]) for rows in opening)
+        article = "\n".join(joined(self.lines, rows[:20]) for rows in opening)
         if credit is not None:
-            text = _joined(self.lines, self.blocks[credit].lines)
-            bare = self.open.head is not None and self.open.head.form is Form.BARE
+            text = joined(self.lines, self.blocks[credit].lines)
+            head = self.open.head
+            bare = head is not None and head.form is Form.BARE and bool(head.title)
             if bare and len(self.open.paragraphs) <= 3 and len(article) <= MAX_CAPTION:
                 return True
         return bool(set(read_dateline(article).names) & set(read_dateline(text).names))
@@ -405,13 +400,14 @@ class _Desk:
         for piece in self.dealt:
             above = kept[-1] if kept else None
             if piece.caption and above is not None and not above.paragraphs:
-                above.paragraphs, above.caption = piece.paragraphs, True
+                above.paragraphs, above.below = piece.paragraphs, piece.below
+                above.caption = True
                 continue
             kept.append(piece)
         for piece in kept:
             if not piece.paragraphs and piece.head is not None:
-                piece.paragraphs = [[row] for row in piece.head.title]
-                piece.head = None
+                rows = range(piece.head.first, piece.head.body)
+                piece.paragraphs, piece.head = [[row] for row in rows], None
             bare = piece.head is None or piece.head.form is Form.BARE
             text = piece.text(self.lines)
             if bare and len(text) <= MAX_CAPTION and closing_mark(text) is Mark.PHOTO:
@@ -432,6 +428,8 @@ def _spread_sections(lines: Sequence[Line], pieces: Sequence[_Piece]) -> None:
         elif piece.above:
             leader = None
             piece.section = " ".join(lines[row].text for row in piece.above)
+        elif leader is not None and piece.caption and leader.caption:
+            piece.section = leader.section
         elif leader is not None and piece.caption:
             captions.append(piece)
         elif leader is not None and _is_under(lines, leader, piece):

@@ -34,7 +34,7 @@ PROVEN_RJIEBA = frozenset({"0.2.2"})
 """Versions of rjieba for which the equality with jieba has been tested; others are not used."""
 
 _LATIN = re.compile(r"[a-z][a-z0-9]+")
-_FIRST_HAN, _LAST_HAN = 0x4E00, 0x9FD5  # jieba's own idea of Han; beyond it the two differ
+FIRST_HAN, _LAST_HAN = 0x4E00, 0x9FD5  # jieba's own idea of Han; beyond it the two differ
 _FIRST_LATIN, _LAST_LATIN = ord("a"), ord("z")
 GAP = "\n"
 _GAP = ord(GAP)
@@ -53,6 +53,18 @@ class TokenizerSpec:
         return {"name": self.name, "dictionary": self.dictionary, "user_words": [*self.user_words]}
 
 
+@dataclass(frozen=True, slots=True)
+class Cutting:
+    """Cleaned codes cut into pieces, field by field: Han words and gaps, then Latin words."""
+
+    codes: Codes  # the Han of all fields with a gap between stretches; what was cut
+    index: Offsets  # where each of `codes` stands in the codes that came in
+    pieces: list[str]  # of all fields, one field after another; a gap is "\n"
+    lengths: Offsets  # of each piece in `codes`
+    shares: list[int]  # how many pieces each field has
+    latin: list[tuple[int, re.Match[str]]]  # field and word
+
+
 class Tokenizer:
     """Cuts cleaned text into words; safe to share between threads."""
 
@@ -61,20 +73,22 @@ class Tokenizer:
         self.engine = engine
         self._cut = cut
 
-    def cut(self, codes: Codes, bounds: Sequence[int]) -> list[list[str]]:
-        """The words between each two neighbouring bounds: Han in order, then Latin; and gaps.
-
-        A gap is the piece "\\n", left in because leaving it out would cost more than the rest.
-        """
+    def cut(self, codes: Codes, bounds: Sequence[int]) -> Cutting:
+        """The pieces between each two neighbouring bounds of cleaned codes."""
         spread, index = _spread_runs(codes)
-        if len(spread) > len(codes):
-            bounds = np.searchsorted(index, bounds).tolist()
         whole = spread.tobytes().decode("utf-16-le")
-        pieces = [self._cut(whole[start:end]) for start, end in pairwise(bounds)]
+        pieces: list[str] = []
+        shares = []
+        for start, end in pairwise(np.searchsorted(index, bounds).tolist()):
+            own = self._cut(whole[start:end])
+            pieces += own
+            shares.append(len(own))
+        latin = []
         if ((codes >= _FIRST_LATIN) & (codes <= _LAST_LATIN)).any():
-            for place, (start, end) in enumerate(pairwise(bounds)):
-                pieces[place] += [match.group() for match in _latin(codes[start:end])]
-        return pieces
+            for field, (start, end) in enumerate(pairwise(bounds)):
+                latin += [(field, match) for match in _latin(codes[start:end])]
+        lengths = np.fromiter(map(len, pieces), np.intp, len(pieces))
+        return Cutting(spread, index, pieces, lengths, shares, latin)
 
     def words(self, cleaned: Cleaned) -> list[str]:
         """The words of one field.
@@ -83,17 +97,19 @@ class Tokenizer:
         >>> current_tokenizer().words(clean("老人们用手机APP点餐"))
         ['老人', '们', '用', '手机', '点餐', 'app']
         """
-        return [word for word in self.cut(cleaned.codes, (0, len(cleaned.codes)))[0] if word != GAP]
+        return [word for word, _ in self.located(cleaned)]
 
     def located(self, cleaned: Cleaned) -> list[tuple[str, int]]:
         """The same words with the place in the codes where each starts, for evidence."""
-        spread, index = _spread_runs(cleaned.codes)
-        found, at = [], 0
-        for word in self._cut(spread.tobytes().decode("utf-16-le")):
-            if word != GAP:
-                found.append((word, int(index[at])))
-            at += len(word)
-        return found + [(match.group(), match.start()) for match in _latin(cleaned.codes)]
+        cutting = self.cut(cleaned.codes, (0, len(cleaned.codes)))
+        starts = np.cumsum(cutting.lengths) - cutting.lengths
+        places = cutting.index[starts].tolist() if cutting.pieces else []
+        found = [
+            (word, place)
+            for word, place in zip(cutting.pieces, places, strict=True)
+            if word != GAP
+        ]
+        return found + [(match.group(), match.start()) for _, match in cutting.latin]
 
 
 def current_tokenizer(*, user_words: Iterable[str] = ()) -> Tokenizer:
@@ -159,19 +175,19 @@ def _jieba(spec: TokenizerSpec) -> tuple[str, Cut]:
 
 
 def _spread_runs(codes: Codes) -> tuple[Codes, Offsets]:
-    """Han as it is, a gap for all else and after every `RUN` Han; with places in `codes`."""
-    han = (codes >= _FIRST_HAN) & (codes <= _LAST_HAN)
-    spread = np.where(han, codes, _GAP).astype(np.uint16)
-    index = np.arange(len(codes))
+    """The Han of `codes` with one gap after each stretch and after every `RUN`; and their places."""
+    han = (codes >= FIRST_HAN) & (codes <= _LAST_HAN)
+    kept = han.copy()
+    kept[1:] |= han[:-1]  # the first of the signs behind a stretch stays, as its gap
+    index = kept.nonzero()[0]
+    spread = np.where(han, codes, _GAP)[index].astype(np.uint16)
     if len(codes) <= RUN:
         return spread, index
-    edges = np.flatnonzero(np.concatenate(([True], ~han, [True]))) - 1
+    edges = np.concatenate(([-1], (spread == _GAP).nonzero()[0], [len(spread)]))
     if (edges[1:] - edges[:-1]).max() <= RUN + 1:
         return spread, index
-    cuts = [
-        at for start, end in pairwise(edges.tolist()) for at in range(start + 1 + RUN, end, RUN)
-    ]
-    return np.insert(spread, cuts, _GAP), np.insert(index, cuts, cuts)
+    cuts = [at for start, end in pairwise(edges.tolist()) for at in range(start + 1 + RUN, end, RUN)]
+    return np.insert(spread, cuts, _GAP), np.insert(index, cuts, index[cuts])
 
 
 def _latin(codes: Codes) -> Iterator[re.Match[str]]:

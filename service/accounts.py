@@ -150,6 +150,7 @@ class Accounts:
             self.record("login.failed", By("", address), user.name if user else "")
             raise LoginNeeded("账号或密码不对", fix="请重新输入；忘了密码请找管理员")
         self._book.forget_failures(attempt)
+        self._book.sweep()
         if self._passwords.is_dated(user.password_hash):
             self._book.change_user(user.name, password_hash=self._passwords.hashed(password))
         if instead_of:
@@ -220,10 +221,7 @@ class Accounts:
         """Make the first administrator; its password, given once; None where there are accounts."""
         password = make_password()
         made = self._book.add_first(
-            FIRST_NAME,
-            role=Role.ADMINISTRATOR,
-            password_hash=self._passwords.hashed(password),
-            must_change=True,
+            FIRST_NAME, password_hash=self._passwords.hashed(password), must_change=True
         )
         if made is None:
             return None

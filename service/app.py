@@ -3,16 +3,31 @@
 from __future__ import annotations
 
 import json
+from datetime import timedelta
 
 from flask import Flask, Response, render_template
+from werkzeug.middleware.proxy_fix import ProxyFix
 
 from classifier.registry import Registry
-from service.api import openapi, predict, problems
+from service import access
+from service.accounts import Accounts, Lifetimes
+from service.api import accounts, openapi, predict, problems
+from service.api.routes import Role
+from service.passwords import Passwords
 from service.serving import ServedModel
 from service.settings import Settings
+from service.store import Store, open_store
 
-ROUTES = (*predict.ROUTES,)
+ROUTES = (*predict.ROUTES, *accounts.ROUTES)
 """All routes of the API."""
+
+PAGES: dict[str, Role] = {
+    "static": "stranger",
+    "openapi_document": "stranger",
+    "docs": "stranger",
+    "try_it": "stranger",
+}
+"""Whatever else is served, and the weakest role that may have it."""
 
 SECURITY_HEADERS = {
     "Content-Security-Policy": (
@@ -22,19 +37,43 @@ SECURITY_HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "same-origin",
     "X-Frame-Options": "DENY",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Cross-Origin-Opener-Policy": "same-origin",
 }
 
 
-def create_app(settings: Settings) -> Flask:
-    """The application of one process; a model is loaded with the first look at the pointer."""
+def create_app(
+    settings: Settings, *, store: Store | None = None, passwords: Passwords | None = None
+) -> Flask:
+    """The application of one process; a model is loaded with the first look at the pointer.
+
+    The store is that of the settings unless one is given. Raises SettingRefused where the settings
+    contradict each other, Busy where the database does not answer.
+    """
     app = Flask(__name__, template_folder="desk/templates", static_folder="desk/static")
     app.config["MAX_CONTENT_LENGTH"] = settings["max_body_mb"] * 1024 * 1024
-    app.config["TRUSTED_HOSTS"] = None
     app.extensions["gaoqian.settings"] = settings
     app.extensions["gaoqian.served"] = ServedModel(
         Registry(settings.models), interval=settings["reload_seconds"]
     )
+    if settings["behind_proxy"]:
+        app.wsgi_app = ProxyFix(app.wsgi_app)  # type: ignore[method-assign]
+    store = store or open_store(settings["database"])
+    app.extensions["gaoqian.store"] = store
     problems.register(app)
+    access.guard(
+        app,
+        accounts=Accounts(
+            store.accounts,
+            clock=store.clock,
+            passwords=passwords,
+            lifetimes=Lifetimes(
+                timedelta(hours=settings["session_hours"]), timedelta(hours=settings["idle_hours"])
+            ),
+        ),
+        settings=settings,
+        roles={**PAGES, **{route.answer.__name__: route.role for route in ROUTES}},
+    )
     for route in ROUTES:
         app.add_url_rule(
             route.path,

@@ -24,6 +24,8 @@ COMMANDS = {
     "corpus": "service.commands.learning",
     "models": "service.commands.models",
     "serve": "service.commands.serving",
+    "users": "service.commands.accounts",
+    "tokens": "service.commands.accounts",
     "config": "service.commands.serving",
 }
 

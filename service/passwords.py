@@ -19,7 +19,8 @@ LEAST, MOST = 10, 200
 _SURPRISES = 6
 _ROWS = ("qwertyuiop", "asdfghjkl", "zxcvbnm")
 _COMMON = re.compile(
-    "password|passw0rd|admin|root|welcome|letmein|iloveyou|woaini|gaoqian|qwerty|abc|密码|稿签"
+    "password|passw0rd|admin|root|welcome|letmein|iloveyou|woaini|gaoqian|qwerty|abc|密码|稿签|"
+    r"1314|520|(?:19|20)\d\d"
 )
 _LETTERS = "abcdefghjkmnpqrstuvwxyz23456789"  # none that is taken for another
 

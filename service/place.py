@@ -1,7 +1,8 @@
 """Where an article comes from: city, county and town, as far as its own words tell.
 
-City and county are known by name (`places.txt`); towns, of which there are forty thousand and new
-ones every year, by their shape and by what stands in front of them. Villages are not looked for.
+City and county are known by name (`service.gazetteer`); towns, of which there are forty thousand
+and new ones every year, by their shape and by what stands in front of them. Villages are not
+looked for.
 """
 
 from __future__ import annotations
@@ -9,73 +10,17 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from functools import cache
-from pathlib import Path
 
 import numpy as np
 
-from classifier.cleaning import Cleaned, clean
+from classifier.cleaning import BREAK, Cleaned, clean
 from classifier.credit import HAN
+from service.gazetteer import COMMON, gazetteer, stem_of
 
 TITLE_CHARS = 200
 BODY_CHARS = 1_000
 LEAD_CHARS = 240  # of the body: what is named only later is more often an example
-
-_PEOPLES = (
-    "回族|蒙古族?|藏族|维吾尔|苗族|彝族|壮族|布依族|朝鲜族|满族|侗族|瑶族|白族|土家族|哈尼族|哈萨克族?|傣族|黎族|"
-    "傈僳族|佤族|畲族|拉祜族|水族|东乡族|纳西族|景颇族|柯尔克孜|土族|达斡尔族?|仫佬族|羌族|布朗族|撒拉族|毛南族|仡佬族|"
-    "锡伯|阿昌族|普米族|塔吉克|怒族|鄂温克族|保安族|裕固族|独龙族|各族"
-)
-_SUFFIX = "自治[州县旗]|地区|林区|特区|新区|矿区|[市县区旗盟州]"
-_SUFFIXED = re.compile(rf"(?P<stem>.{{2,}}?)(?:{_PEOPLES})*(?P<suffix>{_SUFFIX})")
-_ANY_SUFFIX = re.compile(_SUFFIX)
-_ZONE = re.compile(
-    rf"(?:国家级?)?(?:高新区|高新技术产业(?:开发)?区|经开区|经济(?:技术)?开发区|经济区|开发区|"
-    rf"(?:[{HAN}]{{1,4}}?)(?:新区|度假区|保税区|示范区|投资区|管理区|试验区))"
-)
-# Counties whose names are also common words; believed only behind their city.
-_COMMON = frozenset("城区 郊区 矿区 新城区 城中区 城东区 城西区 城北区 西区 新市区 市中区".split())
-
-# Stems that with another suffix are a common word: 合作区, 东方区.
-_NO_STEM = frozenset("合作 东方 和平 城中 市中".split())
-
-_BEFORE_PLACE = (
-    "在 到 由 从 日 至 近日 日前 以来 年来 我市 我县 我区 我省 该市 该县 该区 本市 本县 本区 全市 全县 "
-    "走进 来到 位于 走访 自 记者 获悉 今天 昨天 昨日 今日 今年 去年 图为 县城 落户 是 为 于 对 了 的 省 州"
-)
-_STARTS_AFTER = tuple(_BEFORE_PLACE.split())
-_GOES_THERE = tuple(
-    "来自 赴 前往 老家 原籍 祖籍 奔赴 飞往 开往 发往 运往 销往 驶往 考察 嫁到 搬到 支援 援助 出生于 远在".split()
-)
-_FROM_THERE = tuple("籍 客商 商会 商人 企业家 的客商 援疆 援藏 对口 方言".split())
-
-_TOWN = re.compile(rf"(?P<stem>[{HAN}·]{{1,9}}?)(?P<kind>街道|苏木|[镇乡])")
-_ONLY_NUMBER = re.compile(r"[一二三四五六七八九十百两几多数半]+个?")
-# What no town's name begins with, contains or ends in.
-_NO_TOWN_START = re.compile(
-    r"岛|浩特|[各该每某其此这我你他她它们的了被把让使没几个等及与或并又也都就还很最更既按据因但]|"
-    r"(?:全|本|小|城|乡|家|故|老|下|返|回|农|水|集|古|重|名|强|侨|村|苏木|建制|周边|邻近|附近|主要|主)$"
-)
-_NO_TOWN_WORD = re.compile(
-    r"推进|推动|加强|开展|组织|召开|建设|打造|实施|提升|农村|乡村|各地|部分|重点|所有|全面|积极|深入|辖区|沿街|主要|城乡|"
-    r"主城|老旧|背街|示范|特色|美丽|文明|多个|有关|相关|周边|附近|偏远|边远|贫困|试点|下属|所辖|所属|等地|干部|党员|居民|"
-    r"群众|以及|新型|小城|建制|其他|其它|部门|机关|单位|学校|企业|项目|工作|同志|书记|服务|联合|深化|落实|依托|围绕|聚焦|"
-    r"带领|派驻|下派|走遍|覆盖|包括|涉及|进入|回到|离开|沿着|穿过|打扫|清扫|商业|步行|文化|历史|工业|产业|生态|旅游|"
-    r"今年|去年|近年|近日|日前|目前|连续|一条|一个|这个|那个|我们|他们|自己|的|了|着|被|等|各|该|与|个|在|湖畔|河畔|[我你您这请]"
-)
-_PROSE = re.compile(
-    r"^(?:[一第有可已先当起听交拉驻原往经户法县市区省州旗从对于自由]|来自)|[在到把给让是我你您这那请说将或并就]|.[至自打有前后时天地位之两大日期给本]$|..[和与]$"
-)
-_NO_TOWN_END = re.compile(r"(?:[小名强重家故老下返回侨城千百古]|海拔|大镇|中心|全国|全省|全市|全县|示范|特色|文明)$")
-_TOWN_ALL_THE_SAME = re.compile(rf"[{HAN}]{{1,3}}[城老下家]")  # 都城镇, 半城镇, 石家镇
-_GOES_ON = {  # what turns the suffix into the beginning of another word
-    "镇": re.compile(r"[江静压定痛]|街道"),
-    "乡": re.compile(r"[镇亲愁贤土音情里下间邻友民]|村(?![民委两支级党干书会里口头])|村振|村建"),
-    "街道": re.compile(r"[上两旁边口宽整]|沿线|卫生(?!服务|院|室|监督)|清|和小"),
-    "苏木": re.compile(r"(?!)"),
-}
-_NO_HOME = re.compile(r"[异他之梦同故]$")
-_TWIN_SUFFIX = re.compile(r"镇镇|街街道|道街道")
+NAME_CHARS = 40  # of a dateline's place or a unit
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,146 +55,107 @@ def read_place(
     >>> read_place("泗水：新厕所启用", "在泗水县泗张镇李家村，全镇都说好。小镇、城镇都不是地名。")
     Place(city=None, county='泗水县', town='泗张镇')
     """
-    title, body = _plain(title[:TITLE_CHARS]), _plain(text[:BODY_CHARS])
+    traditional = _is_traditional(text[:BODY_CHARS])
+    title, body, printed, office = (
+        _plain(part, traditional=traditional)
+        for part in (
+            title[:TITLE_CHARS],
+            text[:BODY_CHARS],
+            (dateline or "")[:NAME_CHARS],
+            (unit or "")[:NAME_CHARS],
+        )
+    )
     told = _mentions(body)
-    written = (level for mention in told for level in (mention.place.city, mention.place.county))
-    believed = frozenset(name[:2] for name in (*written, dateline) if name)
-    lead = [mention for mention in told if mention.start <= LEAD_CHARS]
-    sources = [
-        *(mention.place for mention in _mentions(title, believed=believed)),
-        _headline_word(title, body),
-        _of_dateline(_plain(dateline or "").strip(), body),
-        *(mention.place for mention in lead),
-    ]
+    written = {name for mention in told for name in (mention.place.city, mention.place.county)}
+    believed = frozenset(stem_of(name) for name in (*written, printed.strip()) if name)
     place = Place()
-    for source in sources:
+    for source in (
+        *(mention.place for mention in _mentions(title, believed=believed)),
+        _headline_word(title.strip(), body),
+        _cut_short(printed.strip(), body),
+        *(mention.place for mention in told if mention.start <= LEAD_CHARS),
+    ):
         place = _joined(place, source)
     if place.town is None and not any(mention.several for mention in told):
         towns = {mention.place for mention in told if mention.place.town}
-        if len(towns) == 1 and (only := towns.pop()) and (only.county or body.count(only.town or "") > 1):
+        only = towns.pop() if len(towns) == 1 else Place()
+        if only.county or body.count(only.town or body) > 1:
             place = _joined(place, only)
-    for mention in _mentions(_plain(unit or "")):
+    for mention in _mentions(office):
         place = _joined(place, mention.place)
     return place
 
 
-def _plain(text: str) -> str:
-    """A text with half-width marks, whole lines and simplified characters, credits left blank."""
-    cleaned = clean(text)
-    points = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), dtype=np.uint32)
-    points = points[cleaned.offsets]
-    codes = cleaned.codes.copy()
-    changed = (points >= 0x3400) & (points <= 0x9FFF) & (codes != points) & (codes != 0)
-    # In a simplified text 乾县 and 於潜镇 are no traditional spellings.
-    if changed.sum() * 10 < len(points):
-        codes[changed] = points[changed]
-    return str(Cleaned(codes, cleaned.offsets))
-
-
 def _joined(place: Place, other: Place) -> Place:
     """What both tell; `place` alone where the other contradicts it."""
-    names = _names()
-    city = place.city or other.city
-    county = place.county or other.county
-    town = place.town or other.town
+    city, county, town = place.city, place.county, place.town
     if county and other.county and (county.endswith(other.county) or other.county.endswith(county)):
         county = max(county, other.county, key=len)  # 青岛西海岸新区 and 西海岸新区
-    elif other.county not in (None, county):
+    elif county and other.county:
         return place
-    if other.city not in (None, city):
+    if (city and other.city not in (None, city)) or (town and other.town not in (None, town)):
         return place
-    if other.town not in (None, town):
-        return place
-    parents = names.parents.get(county or "")
-    if city is not None and parents is not None and city not in parents:
+    city, county, town = city or other.city, county or other.county, town or other.town
+    owners = gazetteer().parents.get(county or "")
+    if city is not None and owners is not None and city not in owners:
         return place
     return Place(city, county, town)
 
 
-# Names of cities and counties
+def _plain(text: str, *, traditional: bool) -> str:
+    """A text with half-width marks and whole lines, datelines and credits blank."""
+    cleaned = clean(text)
+    if traditional:
+        return str(cleaned)
+    # In a simplified text 乾县 and 於潜镇 are no traditional spellings.
+    codes = np.where(_changed(text, cleaned), _points(text)[cleaned.offsets], cleaned.codes)
+    return str(Cleaned(codes.astype(np.uint16), cleaned.offsets))
 
 
-@dataclass(frozen=True, slots=True)
-class _Names:
-    """The names of places.txt and how they are cut short."""
-
-    cities: frozenset[str]
-    parents: dict[str, frozenset[str]]  # of each county, the cities that have one of this name
-    stems: dict[str, tuple[str, ...]]  # 微山 → 微山县
-    provinces: frozenset[str]
-    begins: frozenset[str]  # the first two characters of all of them
-    longest: int
+def _is_traditional(text: str) -> bool:
+    return bool(_changed(text, clean(text)).sum() * 20 > len(text))
 
 
-@cache
-def _names() -> _Names:
-    cities: set[str] = set()
-    parents: dict[str, set[str]] = {}
-    provinces: set[str] = set()
-    table = Path(__file__).with_name("places.txt").read_text(encoding="utf-8")
-    for line in table.splitlines():
-        first, *counties = line.split()
-        if first == "#":
-            continue
-        if not counties and not first.endswith("市"):
-            short = re.sub(r"(?:壮族|回族|维吾尔)?自治区$|省$|特别行政区$", "", first)
-            provinces |= {first, short}
-            continue
-        if first != "-":
-            cities.add(first)
-        for county in counties:
-            parents.setdefault(county, set()).update({first} - {"-"})
-    stems: dict[str, list[str]] = {}
-    for name in (*sorted(cities), *sorted(parents)):
-        cut = _SUFFIXED.fullmatch(name)
-        if cut is not None and name not in _COMMON:
-            stems.setdefault(cut["stem"], []).append(name)
-    known = {*cities, *parents, *provinces, *stems}
-    return _Names(
-        frozenset(cities),
-        {county: frozenset(owners) for county, owners in parents.items()},
-        {stem: tuple(full) for stem, full in stems.items()},
-        frozenset(provinces),
-        frozenset(name[:2] for name in known),
-        max(map(len, known)),
-    )
+def _changed(text: str, cleaned: Cleaned) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
+    points = _points(text)[cleaned.offsets]
+    han = (points >= 0x3400) & (points <= 0x9FFF)
+    return np.asarray(han & (cleaned.codes != points) & (cleaned.codes != BREAK))
 
 
-def _longest(text: str, pos: int, among: object) -> str:
-    """The longest name of `among`, a set or dict, that stands at `pos`; "" if none."""
-    for length in range(min(_names().longest, len(text) - pos), 1, -1):
-        if (word := text[pos : pos + length]) in among:  # type: ignore[operator]
-            return word
-    return ""
-
-
-def _full_name(text: str, pos: int) -> tuple[str, int]:
-    """The city or county written out at `pos`, by its name of today, and where it ends."""
-    names = _names()
-    city, county = _longest(text, pos, names.cities), _longest(text, pos, names.parents)
-    word = max(city, county, key=len)
-    if not word:
-        stem = _longest(text, pos, names.stems)
-        suffix = _ANY_SUFFIX.match(text, pos + len(stem)) if stem else None
-        if suffix is None or stem in _NO_STEM:
-            return "", pos
-        # 威宁县 is 威宁彝族回族苗族自治县; 密云县, now 密云区, stays as it was called.
-        word = stem + suffix[0]
-        same = [name for name in names.stems[stem] if name[-1] == word[-1]]
-        word, end = (same[0] if len(same) == 1 else word), suffix.end()
-    else:
-        end = pos + len(word)
-    if text[end - 1] == "市" and text[end : end + 1] == "场":
-        return "", pos
-    return word, end
-
-
-def _is_city(name: str) -> bool:
-    known = name in _names().parents
-    return name in _names().cities or (not known and name.endswith(("州", "盟", "地区")))
+def _points(text: str) -> np.ndarray[tuple[int], np.dtype[np.uint32]]:
+    return np.frombuffer(text.encode("utf-32-le", "surrogatepass"), dtype=np.uint32)
 
 
 # Places in running text
+
+
+def _words(listing: str) -> tuple[str, ...]:
+    return tuple(listing.split())
+
+
+# What may stand right before a place's name without being a part of it.
+_BEFORE = _words(
+    "在 到 由 从 日 至 自 是 为 于 对 了 的 省 州 近日 日前 以来 年来 今天 昨天 昨日 今日 今年 去年 "
+    "我市 我县 我区 我省 该市 该县 该区 本市 本县 本区 全市 全县 全区 县城 走进 来到 位于 走访 落户 记者 "
+    "获悉 图为"
+)
+_GOES_THERE = _words(
+    "来自 赴 前往 老家 原籍 祖籍 奔赴 飞往 开往 发往 运往 销往 驶往 考察 嫁到 搬到 支援 援助 出生于 "
+    "远在"
+)
+_FROM_THERE = ("籍", "客商", "商会", "商人", "企业家", "的客商", "援疆", "援藏", "对口", "方言")
+_SOMEBODY_FROM = ("一家", "的一家", "某")  # without a town: 上海市一家企业
+_IS_HAN = re.compile(f"[{HAN}]")
+_LEAVES = re.compile("[来嫁搬迁调]")
+_LISTED = re.compile(r"(?:\([^()]{0,12}\))?[、和与及]")
+_ZONE = re.compile(
+    r"(?:国家级?)?(?:高新区|高新技术产业(?:开发)?区|经开区|经济(?:技术)?开发区|经济区|开发区|"
+    rf"[{HAN}]{{1,4}}?(?:新区|度假区|保税区|示范区|投资区|管理区|试验区))"
+)
+_UNKNOWN_COUNTY = re.compile(
+    rf"(?P<name>[{HAN}]{{1,4}}?(?:新区|高新区|经开区|开发区|度假区|管理区)|[{HAN}]{{1,3}}?(?:[县旗市]|"
+    rf"(?<![社园小辖城景地山库灾矿片街校厂新业发闽牧林农郊主])区))(?=[{HAN}]{{2,5}}?(?:街道|[镇乡]))"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -261,18 +167,22 @@ class _Mention:
 
 
 def _mentions(text: str, *, believed: frozenset[str] = frozenset()) -> list[_Mention]:
-    """The places that a folded text names, in order.
+    """The places that a plain text names, in order.
 
-    `believed` are the first two characters of names that may stand without 县 or 市 before a town.
+    `believed` are names that may stand before a street office without their 县 or 市.
     """
+    names = gazetteer()
     found: list[_Mention] = []
     pos = 0
     while pos < len(text):
+        if text[pos : pos + 2] not in names.begins and not _opens(text, pos):
+            pos += 1
+            continue
         mention = _mention_at(text, pos, believed)
         if mention is None:
-            bare = _longest(text, pos, _names().stems) if text[pos : pos + 2] in _names().begins else ""
-            province = _longest(text, pos, _names().provinces) if text[pos : pos + 2] in _names().begins else ""
-            pos += max(1, len(bare), len(province))  # not into a name: no 东城区 in 山东城区
+            # Past whole words, not into them: there is no 东城区 in 山东城区.
+            words = (names.at(text, pos, among) for among in (names.stems, names.provinces))
+            pos += max(1, *map(len, words))
             continue
         pos = mention.end
         if not _only_passes(text, mention):
@@ -281,21 +191,17 @@ def _mentions(text: str, *, believed: frozenset[str] = frozenset()) -> list[_Men
 
 
 def _mention_at(text: str, start: int, believed: frozenset[str]) -> _Mention | None:
-    """The place whose name starts at `start`, with all that follows of it: 济宁市微山县西平镇."""
-    names = _names()
-    place, pos = Place(), start
-    opens = _opens(text, start)
-    if text[pos : pos + 2] in names.begins:
-        province = _longest(text, pos, names.provinces)
-        after = pos + len(province)
-        if province and _full_name(text, pos)[1] <= after:
-            pos = after + (text[after : after + 1] == "省")
-        place, pos = _city_and_county(text, pos, opens=opens or bool(province), believed=believed)
+    """The place whose name starts at `start`, with all of it that follows: 济宁市微山县西平镇."""
+    names = gazetteer()
+    opens, pos = _opens(text, start), start
+    province = names.at(text, pos, names.provinces)
+    if province and names.whole(text, pos)[1] <= pos + len(province):
+        pos += len(province)
+    place, pos = _city_and_county(text, pos, opens=opens or pos > start, believed=believed)
     if place == Place():
-        pos = start
         if not opens:
             return None
-        place, pos = _unknown_county(text, start)
+        place, pos = _unknown_county(text, max(start, pos))
     town = _town(text, pos, alone=place == Place())
     if town is not None:
         place, pos = replace(place, town=town[0]), town[1]
@@ -305,60 +211,62 @@ def _mention_at(text: str, start: int, believed: frozenset[str]) -> _Mention | N
 def _city_and_county(
     text: str, pos: int, *, opens: bool, believed: frozenset[str]
 ) -> tuple[Place, int]:
-    names = _names()
-    name, end = _full_name(text, pos)
+    """City, county or both, as they are written at `pos`, and where they end."""
+    names = gazetteer()
+    name, end = names.whole(text, pos)
     if not name:
-        stem = _longest(text, pos, names.stems)
-        after = pos + len(stem)
-        if not stem:
-            return Place(), pos
-        below, below_end = _full_name(text, after)
-        if not below and opens:  # 江门鹤山共和镇
-            shorter = _longest(text, after, names.stems)
-            below_end = after + len(shorter)
-            town = _town(text, below_end, alone=False) if shorter else None
-            belows = names.stems[shorter] if town else ()
-        else:  # 衡阳常宁市
-            belows = (below,) if below else ()
-        for below in belows:
-            for whole in names.stems[stem]:
-                if whole in names.parents.get(below, ()):
-                    return Place(city=whole, county=below), below_end
-        if (zone := _ZONE.match(text, after)) is not None and opens:
-            within = _longest(text, after, names.stems)
-            county = next((c for c in names.stems.get(within, ()) if c in names.parents), None)
-            if county is not None:  # 重庆潼南高新区
-                return Place(county=county), zone.end()
-            return _zone(names.stems[stem], stem, zone)
-        town = _town(text, after, alone=False) if opens else None
-        # 中山南路街道 is not a street office of 中山, but 安溪尚卿乡 is a township of 安溪.
-        if town and (stem[:2] in believed or (len(town[0]) >= 3 and not town[0].endswith("道"))):
-            return _of_dateline(stem, text), after
-        return Place(), pos
-    if not _is_city(name):
-        bare = name in _COMMON or (len(name) == 2 and not opens)
-        return (Place(), pos) if bare else (Place(county=name), end)
-    below, below_end = _full_name(text, end)
-    if below and not _is_city(below) and name in names.parents.get(below, (name,)):
+        return _after_stem(text, pos, opens=opens, believed=believed)
+    if not names.is_city(name):
+        doubtful = name in COMMON or (len(name) == 2 and not opens)
+        return (Place(), pos) if doubtful else (Place(county=name), end)
+    below, below_end = names.whole(text, end)
+    if below and not names.is_city(below) and name in names.parents.get(below, (name,)):
         return Place(name, below), below_end
     if (zone := _ZONE.match(text, end)) is not None:
-        cut = _SUFFIXED.fullmatch(name)
-        return _zone((name,), cut["stem"] if cut else name, zone)
+        return _zone((name,), stem_of(name), zone)
     return Place(city=name), end
+
+
+def _after_stem(text: str, pos: int, *, opens: bool, believed: frozenset[str]) -> tuple[Place, int]:
+    """City or county cut short, where what follows shows that it is one: 衡阳常宁市, 安溪尚卿乡."""
+    names = gazetteer()
+    stem = names.at(text, pos, names.stems)
+    if not stem:
+        return Place(), pos
+    after, owners = pos + len(stem), names.stems[stem]
+    below, below_end = names.whole(text, after)
+    if (city := names.city_of(below, owners)) is not None:
+        return Place(city, below), below_end
+    if not opens:
+        return Place(), pos
+    inner = names.at(text, after, names.stems)
+    inner_end = after + len(inner)
+    zone = _ZONE.match(text, after)
+    for county in names.stems.get(inner, ()):  # 江门鹤山共和镇, 重庆潼南高新区
+        city = names.city_of(county, owners)
+        if city is not None and _town(text, inner_end, alone=False):
+            return Place(city, county), inner_end
+        if city is not None and zone is not None:
+            return Place(city, county), zone.end()
+    if zone is not None:
+        return _zone(owners, stem, zone)
+    town = _town(text, after, alone=False)
+    # 中山南路街道 is no street office of 中山, but 安溪尚卿乡 is a township of 安溪.
+    clear = town and len(town[0]) > 2 and town[0][-1] != "道" and not _is_prose(town[0][:-1])
+    if town and (stem in believed or clear):
+        place = _cut_short(stem, text)
+        return place, after if place != Place() else pos
+    return Place(), pos
 
 
 def _zone(owners: tuple[str, ...], stem: str, zone: re.Match[str]) -> tuple[Place, int]:
     """济宁高新区 stands beside the counties of 济宁市; 微山经济开发区 lies in 微山县."""
-    cities = [owner for owner in owners if _is_city(owner)]
-    if cities:
-        return Place(city=cities[0], county=stem + zone[0]), zone.end()
+    city = next((owner for owner in owners if gazetteer().is_city(owner)), None)
+    if zone[0].startswith("湾"):  # 杭州湾新区 does not belong to 杭州
+        return Place(county=stem + zone[0]), zone.end()
+    if city is not None:
+        return Place(city, stem + zone[0]), zone.end()
     return Place(county=owners[0]), zone.end()
-
-
-_UNKNOWN_COUNTY = re.compile(
-    rf"(?P<name>[{HAN}]{{1,3}}?(?:[县旗市]|(?<![社园小辖城景地山库灾矿片街校厂新业发闽牧林农郊主])区)|[{HAN}]{{1,4}}?(?:新区|高新区|经开区|开发区|度假区|管理区))"
-    rf"(?=[{HAN}]{{2,5}}?(?:街道|[镇乡]))"
-)
 
 
 def _unknown_county(text: str, pos: int) -> tuple[Place, int]:
@@ -371,63 +279,20 @@ def _unknown_county(text: str, pos: int) -> tuple[Place, int]:
     return Place(county=match["name"]), match.end()
 
 
-def _town(text: str, pos: int, *, alone: bool) -> tuple[str, int] | None:
-    """The town or street office at `pos` and where its name ends.
-
-    `alone` says that no county stands in front, so that less is believed.
-    """
-    for match in _town_shapes(text, pos):
-        stem, kind, end = match["stem"], match["kind"], match.end()
-        longest = 8 if stem.endswith("族") else 4 if alone else 7
-        if len(stem) > longest or _NO_TOWN_START.match(stem) or _NO_TOWN_WORD.search(stem):
-            return None
-        if _ONLY_NUMBER.fullmatch(stem) or (alone and (len(stem) < 2 or _is_prose(stem))):
-            return None
-        if _NO_TOWN_END.search(stem) and (alone or not _TOWN_ALL_THE_SAME.fullmatch(stem)):
-            return None
-        if _GOES_ON[kind].match(text, end) or (kind == "乡" and _NO_HOME.search(stem)):
-            return None
-        if alone and kind == "乡" and stem.endswith("水"):
-            return None
-        return stem + kind, end
-    return None
-
-
-def _is_prose(word: str) -> bool:
-    """Whether a word in front of 镇 or 县 is more than a name: 物业和, 听说您是, 在郯城县."""
-    names = _names()
-    inside = (word[at : at + 2] in names.begins and _full_name(word, at)[0] for at in range(1, len(word)))
-    bare_and_one = len(word) == 3 and word[:2] in names.stems and word[2] in "西东南北"
-    return bool(_PROSE.search(word) or _NO_TOWN_WORD.search(word)) or any(inside) or bare_and_one
-
-
-def _town_shapes(text: str, pos: int) -> Iterator[re.Match[str]]:
-    match = _TOWN.match(text, pos)
-    if match is None:
-        return
-    if _TWIN_SUFFIX.match(text, match.end() - 1):
-        longer = re.compile(rf"(?P<stem>{re.escape(match[0])})(?P<kind>街道|镇)").match(text, pos)
-        if longer is not None:
-            yield longer
-    yield match
-
-
 def _opens(text: str, pos: int) -> bool:
     """Whether a name may start at `pos`: nothing of the same word stands before it."""
     before = text[max(0, pos - 2) : pos]
-    return not before or not re.match(f"[{HAN}]", before[-1]) or before.endswith(_STARTS_AFTER)
+    return not before or not _IS_HAN.match(before[-1]) or before.endswith(_BEFORE)
 
 
 def _only_passes(text: str, mention: _Mention) -> bool:
+    """Whether people of the article only come from the place, or go there."""
     before = text[max(0, mention.start - 4) : mention.start]
-    if before.endswith("从") and re.compile("[来嫁搬迁调]").match(text, mention.end):
+    if before.endswith("从") and _LEAVES.match(text, mention.end):
         return True
-    if mention.place.town is None and text.startswith(("一家", "的一家", "某"), mention.end):
+    if mention.place.town is None and text.startswith(_SOMEBODY_FROM, mention.end):
         return True
     return before.endswith(_GOES_THERE) or text.startswith(_FROM_THERE, mention.end)
-
-
-_LISTED = re.compile(r"(?:\([^()]{0,12}\))?[、和与及]")
 
 
 def _without_list(text: str, mention: _Mention) -> _Mention:
@@ -439,45 +304,136 @@ def _without_list(text: str, mention: _Mention) -> _Mention:
         if follows or before.endswith(("镇、", "乡、", "道、")):
             return replace(mention, place=replace(place, town=None), several=True)
     elif place.county is not None:
-        follows = listed is not None and not _is_city(_full_name(text, listed.end())[0] or "州")
+        next_name = gazetteer().whole(text, listed.end())[0] if listed is not None else ""
+        follows = bool(next_name) and not gazetteer().is_city(next_name)
         if follows or before.endswith(("县、", "市、", "区、")):
             return replace(mention, place=replace(place, county=None), several=True)
     return mention
+
+
+# Towns
+
+_TOWN = re.compile(rf"(?P<stem>[{HAN}·]{{1,9}}?)(?P<kind>街道|苏木|[镇乡])")
+_TOWN_OF_TOWN = re.compile(
+    rf"(?P<stem>[{HAN}]{{1,3}}[镇街])(?P<kind>街道|镇)"
+)  # 许镇镇, 石湾镇街道
+_NUMBER = re.compile(r"[一二三四五六七八九十百两几多数半]+个?")
+_NO_TOWN_START = re.compile(
+    r"岛|浩特|镇镇|街道|[各该每某其此这我你他她它们的了被把让使没几个等及与或并又也就还很最更既按据因但]|"
+    r"(?:全|本|小|城|乡|家|故|老|下|返|回|农|水|集|古|重|名|强|侨|村|苏木|建制|周边|邻近|附近|"
+    r"主要|主)$"
+)
+_NO_TOWN_WORD = re.compile(
+    r"[的了着被等各该与个在我你您这请]|推进|推动|加强|开展|组织|召开|建设|打造|实施|提升|农村|乡村|部分|"
+    r"重点|所有|全面|积极|深入|辖区|沿街|主要|城乡|主城|老旧|背街|示范|特色|美丽|文明|有关|相关|周边|附近|"
+    r"偏远|边远|贫困|试点|下属|所辖|所属|干部|党员|居民|群众|以及|新型|小城|建制|其他|其它|部门|机关|单位|"
+    r"学校|企业|项目|工作|同志|书记|服务|联合|深化|落实|依托|围绕|聚焦|带领|派驻|下派|走遍|覆盖|包括|涉及|"
+    r"进入|回到|离开|沿着|穿过|打扫|清扫|商业|步行|文化|历史|工业|产业|生态|旅游|今年|去年|近年|近日|日前|"
+    r"目前|连续|一条|他们|自己|湖畔|河畔|医院|法院|公司|政府"
+)
+_NO_TOWN_END = re.compile(
+    r"(?:[小名强重家故老下返回侨城千百古]|海拔|大镇|中心|全国|全省|全市|全县|..[和与])$"
+)
+_TOWN_ALL_THE_SAME = re.compile(rf"[{HAN}]{{1,3}}[城老下家]")  # behind a county: 都城镇, 石家镇
+_NO_HOME = re.compile(r"[异他之梦同故]$")  # 异乡, 锻造之乡
+_GOES_ON = {  # what makes the beginning of another word of the suffix
+    "镇": re.compile(r"[江静压定痛]|街道"),
+    "乡": re.compile(r"[镇亲愁贤土音情里下间邻友民]|村(?![民委两支级党干书会里口头])|村振|村建"),
+    "街道": re.compile(
+        r"[上两旁边口宽整]|干净|商店|沿线|环境|绿化|路面|改造|卫生(?!服务|院|室|监督)|清|和小"
+    ),
+    "苏木": re.compile(r"镇"),
+}
+# Before a town that no county stands in front of: 物业和(街道), 听说您是(镇上), 在郯城(县).
+_PROSE = re.compile(
+    r"^(?:[一第有可已先当起听交拉驻原往经户法县市区省州旗从对于自由]|来自)|"
+    r"[在到把给让是我你您这那请说将或并就]|.[至自打有前后时天地位之两大日期给本]$|..[和与]$"
+)
+
+
+def _town(text: str, pos: int, *, alone: bool) -> tuple[str, int] | None:
+    """The town or street office at `pos` and where its name ends.
+
+    `alone` says that no county stands in front, so that less is believed.
+    """
+    for match in _town_shapes(text, pos):
+        if _names_town(text, match, alone=alone):
+            return match[0], match.end()
+    return None
+
+
+def _town_shapes(text: str, pos: int) -> Iterator[re.Match[str]]:
+    for shape in (_TOWN_OF_TOWN, _TOWN):
+        match = shape.match(text, pos)
+        if match is not None:
+            yield match
+
+
+def _names_town(text: str, match: re.Match[str], *, alone: bool) -> bool:
+    stem, kind = match["stem"], match["kind"]
+    if len(stem) > (8 if stem.endswith("族") else 4 if alone else 7):
+        return False
+    if _NO_TOWN_START.match(stem) or _NO_TOWN_WORD.search(stem) or _NUMBER.fullmatch(stem):
+        return False
+    if _NO_TOWN_END.search(stem) and (alone or not _TOWN_ALL_THE_SAME.fullmatch(stem)):
+        return False
+    if _GOES_ON[kind].match(text, match.end()) or (kind == "乡" and _NO_HOME.search(stem)):
+        return False
+    return not alone or _stands_alone(text, match)
+
+
+def _stands_alone(text: str, match: re.Match[str]) -> bool:
+    stem, names = match["stem"], gazetteer()
+    if len(stem) < 2 or _is_prose(stem) or (match["kind"] == "乡" and stem[-1] in "水花"):
+        return False
+    return len(names.at(text, match.start(), names.stems)) < len(match[0])  # 景德镇
+
+
+def _is_prose(word: str) -> bool:
+    """Whether a word in front of 镇 or 县 is more than a name: 物业和, 听说您是, 在郯城县."""
+    names = gazetteer()
+    inside = any(names.whole(word, at)[0] for at in range(1, len(word)))
+    suburb = len(word) == 3 and word[:2] in names.stems and word[2] in "西东南北"
+    return inside or suburb or bool(_PROSE.search(word) or _NO_TOWN_WORD.search(word))
 
 
 # Names cut short
 
 
 def _headline_word(title: str, body: str) -> Place:
-    """The county that a headline opens with, cut short: 邱县：…, 张掖 …, 常宁：…."""
-    match = re.match(rf"\s*([{HAN}]{{2,5}})[::\s|]", title)
-    return _of_dateline(match[1], body) if match is not None else Place()
+    """The city or county that a headline opens with: 邱县：…, 张掖 …, 凤台马拉松…."""
+    match = re.match(rf"([{HAN}]{{2,5}})[:\s|]", title)
+    if match is not None:
+        return _cut_short(match[1], body)
+    names = gazetteer()
+    stem = names.at(title, 0, names.stems)
+    written = [name for name in names.stems.get(stem, ()) if name in body]
+    return _cut_short(stem, body) if len(written) == 1 else Place()
 
 
-def _of_dateline(word: str, body: str) -> Place:
-    """The place that a dateline means: 微山 is 微山县, 济宁 is 济宁市, 济宁微山 is both."""
-    names = _names()
-    if not word:
-        return Place()
-    whole, end = _full_name(word, 0)
+def _cut_short(word: str, body: str) -> Place:
+    """The place that a dateline means: 微山 is 微山县, 济宁 is 济宁市, 济宁微山 is both.
+
+    Where several are called so, the one that `body` writes out, else the city.
+    """
+    names = gazetteer()
+    whole, end = names.whole(word, 0)
     if not whole and word in names.stems:
         meant = names.stems[word]
         written = [name for name in meant if name in body]
-        cities = [name for name in meant if _is_city(name)]
+        cities = [name for name in meant if names.is_city(name)]
         if not (written or cities or len(meant) == 1):
             return Place()
-        whole, end = (written or cities or list(meant))[0], len(word)
+        whole, end = (written or cities or meant)[0], len(word)
     if whole and end == len(word):
-        return Place(city=whole) if _is_city(whole) else Place(county=whole)
-    for stem in (word[:cut] for cut in range(2, len(word) - 1)):
-        rest = _of_dateline(word[len(stem) :], body) if stem in names.stems else Place()
-        cities = [name for name in names.stems.get(stem, ()) if name in names.parents.get(rest.county or "", ())]
-        if cities:
-            return replace(rest, city=cities[0])
+        return Place(city=whole) if names.is_city(whole) else Place(county=whole)
+    stem = names.at(word, 0, names.stems)
+    for county in names.stems.get(word[len(stem) :], ()):
+        if (city := names.city_of(county, names.stems.get(stem, ()))) is not None:
+            return Place(city, county)
     place, end = _city_and_county(word, 0, opens=True, believed=frozenset())
     if place != Place() and end == len(word):
         return place
-    # A county that is not in the table, but written out in the text.
-    if len(word) <= 4 and re.fullmatch(f"[{HAN}]+", word) and word + "县" in body:
-        return Place(county=word + "县")
+    if re.fullmatch(rf"[{HAN}]{{2,4}}", word) and f"{word}县" in body:
+        return Place(county=f"{word}县")
     return Place()

@@ -12,7 +12,7 @@ from classifier.page import MAX_CAPTION
 from service.place import read_place
 
 _NOT_COUNTED = re.compile(r"[\s\u200b-\u200f\u2060\ufeff]+")
-_AFTER_UNIT = re.compile(r"[\s;；,，]|责?编[辑:：]|校对")
+_AFTER_UNIT = re.compile(r"[\s;；,，]|(?:责任?)?编辑?[:：]|校对")
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,19 +36,20 @@ class Slip:
 def slip_of(title: str, text: str, *, byline: str | None = None, place: str | None = None) -> Slip:
     """Read the slip of an article from its own words; linear in its length, total on any strings.
 
-    `byline` and `place` are what the sender or the page says beside the text, and go before what
+    `byline` and `place` are what the sender or the page says beside the text; they go before what
     the text says.
 
     >>> slip_of("微山县西平镇 村级督查提质", "本报微山讯(通讯员 葛一山)整改问题39个。")
     ... # doctest: +NORMALIZE_WHITESPACE
     Slip(city=None, county='微山县', town='西平镇', correspondents=('葛一山',), unit=None,
-         characters=22, kind='article')
+         characters=21, kind='article')
     """
     told = read_dateline(text)
     given = read_dateline(f"({byline})\n") if byline else Dateline()
     unit = _AFTER_UNIT.split(given.unit or told.unit or "", maxsplit=1)[0] or None
     where = read_place(title, text, dateline=place or told.place, unit=unit)
     characters = count_characters(text)
+    captioned = not title.strip() and characters <= MAX_CAPTION
     return Slip(
         where.city,
         where.county,
@@ -56,7 +57,7 @@ def slip_of(title: str, text: str, *, byline: str | None = None, place: str | No
         given.names or told.names,
         unit,
         characters,
-        "caption" if _is_caption(title, text, characters) else "article",
+        "caption" if captioned and closing_mark(text) is Mark.PHOTO else "article",
     )
 
 
@@ -67,7 +68,3 @@ def count_characters(text: str) -> int:
     9
     """
     return len(_NOT_COUNTED.sub("", text))
-
-
-def _is_caption(title: str, text: str, characters: int) -> bool:
-    return not title.strip() and characters <= MAX_CAPTION and closing_mark(text) is Mark.PHOTO

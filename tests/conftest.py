@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from databases import Server, postgresql_binaries, running_server
 
 from classifier.model import Classifier
 from classifier.registry import Registry
 from classifier.tokens import open_tokenizer
+from service.store import Store, open_store
 from training.evaluation import evaluate_training
 from training.fit import Trained, train
 from training.labelled import Corpus, read_corpus
@@ -27,6 +30,7 @@ def own_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     for name in [name for name in os.environ if name.startswith("GAOQIAN_")]:
         monkeypatch.delenv(name)
     monkeypatch.setenv("GAOQIAN_MODELS", str(tmp_path / "models"))
+    monkeypatch.setenv("GAOQIAN_DATABASE", str(tmp_path / "gaoqian.db"))
 
 
 @pytest.fixture(scope="session")
@@ -72,3 +76,52 @@ def seed_page() -> str:
     if not path.is_file():
         pytest.skip("the shared seed page is not here")
     return path.read_text(encoding="utf-8")
+
+
+@pytest.fixture(scope="session")
+def postgresql_server() -> Iterator[Server]:
+    """A PostgreSQL server of our own, where Debian's package is installed."""
+    binaries = postgresql_binaries()
+    if binaries is None:
+        pytest.skip("PostgreSQL is not installed (apt-get install postgresql)")
+    with running_server(binaries) as server:
+        yield server
+
+
+@pytest.fixture
+def postgres_url(postgresql_server: Server) -> Iterator[str]:
+    """The address of an empty PostgreSQL database."""
+    with postgresql_server.database() as url:
+        yield url
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The address of an empty database, on SQLite and on PostgreSQL in turn."""
+    if request.param == "postgresql":
+        return str(request.getfixturevalue("postgres_url"))
+    return str(tmp_path / "store.db")
+
+
+class Clock:
+    """A clock that stands still until it is set."""
+
+    def __init__(self) -> None:
+        self.now = NOW
+
+    def __call__(self) -> datetime:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    """The clock of `store`."""
+    return Clock()
+
+
+@pytest.fixture
+def store(store_url: str, clock: Callable[[], datetime]) -> Iterator[Store]:
+    """An empty store, on SQLite and on PostgreSQL in turn."""
+    opened = open_store(store_url, clock=clock)
+    yield opened
+    opened.close()

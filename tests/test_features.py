@@ -9,12 +9,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from classifier.article import Article
-from classifier.features import Lexicon, displace, gram_key, grams_of, read_sheet, words_of
+from classifier.features import Lexicon, displace, grams_of, hashed_keys, read_sheet, words_of
 from classifier.tokens import current_tokenizer
 
 ARTICLES = st.builds(
     Article,
-    text=st.text(alphabet="党员干部老人河长招商引资，。 \nab1", max_size=60),
+    text=st.text(alphabet="党员干部老人河长招商引资社会主义核心价值观龘㐀，。 \nab1", max_size=60),
     title=st.text(alphabet="党建养老环境x，", max_size=12),
 )
 
@@ -28,8 +28,8 @@ def test_serving_counts_what_training_lists(articles: list[Article], drop: int) 
     listed = [(words_of(sheet, tokenizer), grams_of(sheet)) for sheet in sheets]
     words = sorted({word for own, _ in listed for word in own})[drop:]
     grams = sorted({gram for _, own in listed for gram in own})[drop:]
-    keys = np.array([gram_key(gram) for gram in grams], dtype=np.uint64)
-    counts = Lexicon(words, keys, displace(keys)).count(sheets, tokenizer)
+    keys, _ = hashed_keys(words, grams)
+    counts = Lexicon(words, grams, displace(keys)).count(sheets, tokenizer)
 
     names = [f"w {word}" for word in words] + [f"g {gram}" for gram in grams]
     for place, (own_words, own_grams) in enumerate(listed):
@@ -48,12 +48,13 @@ def test_serving_counts_what_training_lists(articles: list[Article], drop: int) 
 
 
 @settings(max_examples=40, deadline=None)
-@given(st.sets(st.integers(1, 2**32 - 1), max_size=300))
-def test_every_key_has_a_slot_of_its_own(numbers: set[int]) -> None:
-    """The hash is perfect: each stored key finds its own row, a stranger finds none."""
-    keys = np.array(sorted(numbers), dtype=np.uint64)
-    lexicon = Lexicon((), keys, displace(keys))
-    strangers = np.array([number ^ 1 for number in numbers if number ^ 1 not in numbers], np.uint64)
+@given(st.sets(st.text(alphabet="一丁七万丈三上下不与丐丑专且", min_size=2, max_size=2)))
+def test_every_pair_has_a_slot_of_its_own(pairs: set[str]) -> None:
+    """The hash is perfect: each stored pair finds its own row, a stranger finds none."""
+    grams = sorted(pairs)
+    keys, rows = hashed_keys((), grams)
+    lexicon = Lexicon((), grams, displace(keys))
+    strangers, _ = hashed_keys((), sorted({one[::-1] + "" for one in pairs} - pairs))
 
-    assert lexicon._rows_of(keys).tolist() == list(range(len(keys)))
+    assert lexicon._rows_of(keys).tolist() == rows.tolist()
     assert (lexicon._rows_of(strangers) == -1).all()

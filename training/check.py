@@ -73,9 +73,9 @@ class CorpusCheck:
     def __str__(self) -> str:
         lines = []
         for name, value in self.counts.items():
-            if isinstance(value, dict):
-                value = "  ".join(f"{key} {count}" for key, count in value.items())
-            lines.append(f"{name}：{value}")
+            counted = value.items() if isinstance(value, dict) else ()
+            told = "  ".join(f"{key} {count}" for key, count in counted) or value
+            lines.append(f"{name}：{told}")
         lines += [f"不合规则：{breach}" for breach in self.breaches]
         return "\n".join([*lines, f"共 {len(self.breaches)} 处不合规则"])
 

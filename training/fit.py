@@ -19,7 +19,7 @@ from sklearn.pipeline import Pipeline
 from classifier import cleaning
 from classifier.article import Article
 from classifier.errors import CorpusRefused
-from classifier.features import displace, gram_key
+from classifier.features import displace, hashed_keys
 from classifier.model import Arrays, Classifier, Manifest, digest, sigmoid
 from classifier.tokens import current_tokenizer, open_tokenizer
 from training.cutoffs import choose_cutoffs, fit_calibration
@@ -203,18 +203,15 @@ def export(pipeline: Pipeline) -> Arrays:
     words, grams = (vectorizer for _, vectorizer in union.transformer_list)
     machines = pipeline.named_steps["themes"]
     names = sorted(words.vocabulary_, key=words.vocabulary_.__getitem__)
-    keys = np.array(
-        [gram_key(gram) for gram in sorted(grams.vocabulary_, key=grams.vocabulary_.__getitem__)],
-        dtype=np.uint64,
-    )
+    runs = sorted(grams.vocabulary_, key=grams.vocabulary_.__getitem__)
     block = np.repeat(
         [union.transformer_weights["words"], union.transformer_weights["grams"]],
-        [len(names), len(keys)],
+        [len(names), len(runs)],
     )
     return Arrays(
         words=tuple(names),
-        grams=keys,
-        displacements=displace(keys),
+        grams=tuple(runs),
+        displacements=displace(hashed_keys(names, runs)[0]),
         idf=np.concatenate((words.idf_, grams.idf_)),
         weights=np.ascontiguousarray((machines.coef_ * block).T),
         bias=machines.intercept_.copy(),

@@ -76,4 +76,4 @@ def lower_bounds(
     >>> lower_bounds(np.array([100, 97]), np.array([100, 100])).round(3).tolist()
     [0.97, 0.924]
     """
-    return np.nan_to_num(stats.beta.ppf(1 - confidence, hits, trials - hits + 1))
+    return np.asarray(np.nan_to_num(stats.beta.ppf(1 - confidence, hits, trials - hits + 1)))

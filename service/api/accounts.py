@@ -50,7 +50,7 @@ class UserChangeBody(bodies.Incoming):
     """要改的几项"""
 
     role: AccountRole | None = None
-    shown: bodies.Text | None = Field(None, max_length=40)
+    shown: bodies.Text | None = Field(None, min_length=1, max_length=40)
     disabled: bool | None = Field(None, description="停用后登录和令牌立即失效")
 
 
@@ -304,7 +304,7 @@ def _me(user: User | None, by: Literal["session", "token", "local", "nobody"]) -
     return MeReply.model_validate(
         {
             "name": user.name if user else found.name,
-            "shown": (user.shown if user else "") or (user.name if user else found.name),
+            "shown": user.shown if user else found.name,
             "role": user.role if user else found.role,
             "by": by,
             "must_change": bool(user and user.must_change),

@@ -45,9 +45,8 @@ def reply(record: Any, status: int = 200) -> Response:
 def predict() -> ResponseReturnValue:
     """Tag one article or many; nothing is stored."""
     model = served().model()
-    sent: bodies.PredictOne | bodies.PredictBatch = bodies.read_body(
-        request, bodies.PredictOne, bodies.PredictBatch
-    )
+    sent = bodies.read_body(request, bodies.PredictOne, bodies.PredictBatch)
+    assert isinstance(sent, bodies.PredictOne | bodies.PredictBatch)
     articles = _articles(sent)
     if sent.explain:
         taggings = [tag_with_evidence(model, article) for article in articles]
@@ -107,8 +106,9 @@ def health() -> ResponseReturnValue:
 
 
 def ready() -> ResponseReturnValue:
-    """The process has a model and does not lag behind the promoted one."""
+    """The process has a model and a database, and does not lag behind the promoted model."""
     served().model()
+    current_app.extensions["gaoqian.store"].ping()
     status = served().status()
     if status.lag > MAX_LAG:
         raise Busy(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -27,12 +28,27 @@ def serve(host: str | None, port: int | None, workers: int | None) -> None:
         {name: value for name, value in given.items() if value is not None}
     )
     app = create_app(settings)
+    _tell_who_may(app, settings)
     served = app.extensions["gaoqian.served"]
     served.refresh()  # before the processes fork: they share the dictionary and the model
     if not served.status().serving:
         click.echo(f"注意：{served.status().problem}", err=True)
     click.echo(f"稿签在 http://{settings['host']}:{settings['port']}/ ，Ctrl-C 停止。", err=True)
     _run(app, settings)
+
+
+def _tell_who_may(app: Flask, settings: Settings) -> None:
+    if not app.extensions["gaoqian.login"]:
+        click.echo("本机单人使用，不要登录：能用这台电脑的人都能用稿签。", err=True)
+        return
+    password = app.extensions["gaoqian.accounts"].first_administrator()
+    if password:
+        click.echo(f"已建立管理员 admin，密码（只显示这一次，首次登录须改）：{password}", err=True)
+    if not settings["behind_proxy"]:
+        click.echo(
+            "注意：没有经 TLS，登录内容在网络上是明文；请放在 nginx 后面，见 behind_proxy。",
+            err=True,
+        )
 
 
 def _run(app: Flask, settings: Settings) -> None:
@@ -54,6 +70,8 @@ def _run(app: Flask, settings: Settings) -> None:
         "proc_name": "gaoqian",
         "post_worker_init": follow_the_pointer,
         "control_socket_disable": True,
+        # What a proxy says counts only with behind_proxy, and then in the app.
+        "forwarded_allow_ips": "",
     }
 
     class Server(BaseApplication):  # type: ignore[misc]
@@ -74,4 +92,6 @@ def config() -> None:
     settings = read_settings()
     for setting in SETTINGS:
         value, source = settings[setting.name], settings.sources[setting.name]
+        if setting.name == "database":
+            value = re.sub(r"(://[^:/@]*:)[^@]*@", r"\1***@", value)
         click.echo(f"{setting.name} = {value}    # {setting.help}（{source}；{setting.variable}）")

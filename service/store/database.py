@@ -30,7 +30,7 @@ BUSY_SECONDS = 5
 
 _ATTEMPTS = 8
 _WRITES = "gaoqian_writes"
-_EVENTS_LOCK = 0x6761_6F71  # any number of our own: advisory locks are one space per database
+_ALONE = 0x6761_6F71  # any number of our own: advisory locks are one space per database
 
 _NO_ROOM = {"53100"}
 _RACES = {"40001", "40P01", "23505"}  # serialisation, deadlock, unique
@@ -80,14 +80,13 @@ class Database:
         """An INSERT that knows ON CONFLICT."""
         return postgresql.insert(table) if self.on_postgresql else sqlite.insert(table)
 
-    def in_order(self, connection: Connection) -> None:
-        """Keep other writers of events out until this transaction ends; ask for it last.
+    def alone(self, connection: Connection) -> None:
+        """Keep all others who ask for this out until the transaction ends.
 
-        PostgreSQL numbers rows before they are committed. Without this a reader of events could
-        see number 7, and then never look for number 6.
+        On SQLite a writing transaction is alone from its start.
         """
         if self.on_postgresql:
-            connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _EVENTS_LOCK})
+            connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _ALONE})
 
     def close(self) -> None:
         """End all connections."""
@@ -195,6 +194,7 @@ def _sqlite(url: URL) -> Engine:
             f"busy_timeout={BUSY_SECONDS * 1000}",
             "cache_size=-16000",
             "temp_store=MEMORY",
+            "journal_size_limit=67108864",
         ):
             cursor.execute(f"PRAGMA {pragma}")
         cursor.close()

@@ -41,7 +41,7 @@ def select_ids(
     *,
     now: datetime,
     after: Place | None = None,
-) -> Select[tuple[str, float]]:
+) -> Select[str, float]:
     """The SELECT of ids and sort keys that a query means, in its order."""
     filters = [
         (kind, storable(value)[:LONGEST_VALUE])
@@ -64,9 +64,7 @@ def select_ids(
     for kind, value in filters[1:]:
         other = facets.alias()
         asked = asked.where(
-            exists().where(
-                other.c.kind == kind, other.c.value == value, other.c.submission == id
-            )
+            exists().where(other.c.kind == kind, other.c.value == value, other.c.submission == id)
         )
     own = [
         submissions.c[name] == str(value)
@@ -101,12 +99,12 @@ def select_ids(
 
 
 def _ordered(
-    asked: Select[tuple[str, float]],
+    asked: Select[str, float],
     order: Order,
     id: ColumnElement[str],
     key: ColumnElement[float],
     after: Place | None,
-) -> Select[tuple[str, float]]:
+) -> Select[str, float]:
     match order:
         case Order.DOUBTFUL:
             if after is not None:

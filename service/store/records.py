@@ -50,7 +50,9 @@ class Action(StrEnum):
 class Order(StrEnum):
     """How a queue is sorted."""
 
-    DOUBTFUL = "doubtful"  # review first, then unsure, new, auto, none, settled; most doubtful first
+    DOUBTFUL = (
+        "doubtful"  # review first, then unsure, new, auto, none, settled; most doubtful first
+    )
     NEWEST = "newest"
     OLDEST = "oldest"
 
@@ -78,7 +80,10 @@ class NewSubmission:
     name: str = ""  # of the file, as sent; never a path
     format: str = "json"  # "json", "txt", "docx", "pdf", "html", "eml"
     original: bytes | None = None  # the file as it came
-    place: str | None = None  # as printed
+    place: str | None = (
+        None  # the narrowest that is told: town, else county, else city, or as printed
+    )
+    city: str | None = None
     county: str | None = None
     town: str | None = None
     byline: str | None = None
@@ -122,6 +127,7 @@ class Submission:
     format: str
     has_original: bool
     place: str | None
+    city: str | None
     county: str | None
     town: str | None
     byline: str | None
@@ -168,7 +174,7 @@ class Query:
     theme: str | None = None
     state: State | None = None
     decision: Decision | None = None  # of the latest tagging
-    place: str | None = None  # equals place, county or town
+    place: str | None = None  # equals place, city, county or town
     name: str | None = None  # a correspondent
     source: str | None = None  # whole ("mail:a@b") or the kind before the colon ("mail")
     text: str | None = None  # anywhere in title, text, byline; case, width, script, space ignored

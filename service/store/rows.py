@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+import threading
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
@@ -19,6 +20,8 @@ LONGEST_VALUE = 200
 
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
 _TIME_DIGITS, _RANDOM_DIGITS = 9, 7
+_LAST_START = 2 ** (5 * _RANDOM_DIGITS - 1)  # what is above is room to count up
+_STEP_BITS = 16
 
 
 _RANKS = {
@@ -42,13 +45,24 @@ def urgency(state: State, doubt: float, *, twin: bool) -> float:
     return key + _BELOW_ALL if twin else key
 
 
-def new_ids(count: int, now: datetime) -> list[str]:
-    """Fresh ids in rising order: the millisecond, then chance."""
-    head = first_id(now)
-    tails = {secrets.randbits(5 * _RANDOM_DIGITS) for _ in range(count)}
-    while len(tails) < count:
-        tails.add(secrets.randbits(5 * _RANDOM_DIGITS))
-    return [head + _digits(tail, _RANDOM_DIGITS) for tail in sorted(tails)]
+class Ids:
+    """Fresh ids in rising order: the millisecond of arrival, then chance."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._head, self._tail = "", 0
+
+    def take(self, count: int, now: datetime) -> list[str]:
+        """So many ids, each above all that this process has given in the same millisecond."""
+        head = first_id(now)
+        with self._lock:
+            if head != self._head or self._tail >= _LAST_START:
+                self._head, self._tail = head, secrets.randbelow(_LAST_START)
+            tails = []
+            for _ in range(count):
+                self._tail += 1 + secrets.randbits(_STEP_BITS)
+                tails.append(self._tail)
+        return [head + _digits(tail, _RANDOM_DIGITS) for tail in tails]
 
 
 def first_id(moment: datetime) -> str:
@@ -56,7 +70,7 @@ def first_id(moment: datetime) -> str:
 
     >>> from datetime import UTC
     >>> first_id(datetime(2026, 11, 24, tzinfo=UTC))
-    '1g64wxr00'
+    '1m85dmb00'
     """
     return _digits(max(0, -(-microseconds(moment) // 1000)), _TIME_DIGITS)
 
@@ -127,9 +141,7 @@ def stand(
         connection.execute(
             delete(facets).where(facets.c.submission.in_(ids), facets.c.kind == "theme")
         )
-        connection.execute(
-            update(facets).where(facets.c.submission.in_(ids)).values(urgency=key)
-        )
+        connection.execute(update(facets).where(facets.c.submission.in_(ids)).values(urgency=key))
         rows = [row for one in ids for row in facet_rows(one, key, themes=themes)]
         if rows:
             connection.execute(insert(facets), rows)
@@ -166,7 +178,9 @@ def announce(
         for one in changed
     ]
     if rows:
-        database.in_order(connection)
+        # PostgreSQL numbers rows before they are committed: without this a reader could see
+        # number 7, and then never look for number 6.
+        database.alone(connection)
         connection.execute(insert(events), rows)
 
 
@@ -181,7 +195,8 @@ def read_submissions(connection: Connection, ids: Sequence[str]) -> list[Submiss
     ):
         latest[row.submission] = tagging_of(row)
     counted = select(submissions.c.twin_of, func.count()).where(submissions.c.twin_of.in_(ids))
-    twins = dict(connection.execute(counted.group_by(submissions.c.twin_of)).tuples().all())
+    grouped = counted.group_by(submissions.c.twin_of)
+    twins: dict[str, int] = {row[0]: row[1] for row in connection.execute(grouped)}
     found = {row.id: _submission_of(row, latest.get(row.id), twins.get(row.id, 0)) for row in rows}
     return [found[id] for id in ids if id in found]
 
@@ -197,6 +212,7 @@ def _submission_of(row: Row[Any], tagging: StoredTagging | None, twins: int) -> 
         format=row.format,
         has_original=row.original is not None,
         place=row.place,
+        city=row.city,
         county=row.county,
         town=row.town,
         byline=row.byline,

@@ -10,13 +10,14 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Sequence
+from functools import cache
+from importlib.resources import files
 
 import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import ColumnElement, Connection, FunctionElement, exists, func, select, text
 from sqlalchemy.sql.elements import KeyedColumnElement
 
-from classifier.credit import fold as fold_marks
 from service.store.database import Database
 from service.store.tables import searched
 
@@ -36,9 +37,7 @@ _INSERT = {
 }
 _MATCH = {
     False: "SELECT rowid FROM search_grams WHERE search_grams MATCH :grams LIMIT :most",
-    True: (
-        "SELECT number FROM search_grams WHERE grams @> CAST(:grams AS integer[]) LIMIT :most"
-    ),
+    True: ("SELECT number FROM search_grams WHERE grams @> CAST(:grams AS integer[]) LIMIT :most"),
 }
 
 
@@ -48,8 +47,14 @@ def fold(words: str) -> str:
     >>> fold("ＧＤＰ 增長")
     'gdp增长'
     """
-    alike = fold_marks(unicodedata.normalize("NFKC", words).casefold())
+    alike = unicodedata.normalize("NFKC", words).casefold().translate(_simplified())
     return "".join(alike.split())
+
+
+@cache
+def _simplified() -> dict[int, str]:
+    pairs = (files("classifier") / "simplified.txt").read_text(encoding="utf-8").split()
+    return {ord(pair[0]): pair[1] for pair in pairs}
 
 
 def remember(
@@ -67,7 +72,12 @@ def remember(
     connection.execute(
         text(_INSERT[database.on_postgresql]),
         [
-            {"number": number, "grams": _listed(database, np.concatenate([_characters(words), _pairs(words)]), " ")}
+            {
+                "number": number,
+                "grams": _listed(
+                    database, np.concatenate([_characters(words), _pairs(words)]), " "
+                ),
+            }
             for number, words in zip(numbers, folded, strict=True)
         ],
     )

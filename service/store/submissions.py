@@ -30,9 +30,9 @@ from service.store.records import (
     storable,
 )
 from service.store.rows import (
+    Ids,
     announce,
     facet_rows,
-    new_ids,
     read_submissions,
     stand,
     tagging_of,
@@ -55,6 +55,7 @@ class Submissions:
     def __init__(self, database: Database, clock: Clock) -> None:
         self._database = database
         self._clock = clock
+        self._ids = Ids()
 
     def add(
         self,
@@ -76,7 +77,7 @@ class Submissions:
                 before = _reply_to(connection, key, now)
                 if before is not None:
                     return Added((), before, replayed=True)
-            ids = new_ids(len(new), now)
+            ids = self._ids.take(len(new), now)
             _insert(self._database, connection, new, ids, now)
             stored = tuple(read_submissions(connection, ids))
             answer = None
@@ -105,9 +106,7 @@ class Submissions:
         """The next `limit` submissions of a query; raises Malformed for a foreign cursor."""
         after = read_cursor(query.order, cursor) if cursor else None
         with self._database.reading() as connection:
-            asked = select_ids(
-                self._database, connection, query, now=self._clock(), after=after
-            )
+            asked = select_ids(self._database, connection, query, now=self._clock(), after=after)
             rows = connection.execute(asked.limit(limit + 1)).all()
             items = tuple(read_submissions(connection, [row.id for row in rows[:limit]]))
         if len(rows) <= limit:
@@ -140,7 +139,7 @@ class Submissions:
             .group_by(submissions.c.state)
         )
         with self._database.reading() as connection:
-            counts = dict(connection.execute(asked).tuples().all())
+            counts: dict[str, int] = {row[0]: row[1] for row in connection.execute(asked)}
         return {state: counts.get(str(state), 0) for state in State}
 
     def facets(
@@ -260,7 +259,7 @@ def _insert(
             id,
             key,
             themes=row["themes"],
-            places=(one.place, one.county, one.town),
+            places=(one.place, one.city, one.county, one.town),
             names=one.names,
             source=one.source,
         )
@@ -324,6 +323,7 @@ def _row(id: str, one: NewSubmission, now: datetime) -> dict[str, Any]:
         "format": one.format,
         "original": digest,
         "place": one.place,
+        "city": one.city,
         "county": one.county,
         "town": one.town,
         "byline": one.byline,

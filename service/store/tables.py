@@ -119,6 +119,7 @@ submissions = Table(
     Column("format", Words, nullable=False),
     Column("original", Words, ForeignKey("originals.digest")),
     Column("place", Words),
+    Column("city", Words),
     Column("county", Words),
     Column("town", Words),
     Column("byline", Words),

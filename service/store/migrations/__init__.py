@@ -1,0 +1,59 @@
+"""Migrations: what was done to the tables, in order; run by every start, in one transaction.
+
+A new one is a module in `versions/`, with the change to `service/store/tables.py` beside it; a
+test compares the two.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, text
+
+from classifier.errors import SettingRefused
+from service.store.database import Database
+
+
+def upgrade(database: Database, *, to: str = "head") -> None:
+    """Bring the tables to what this program needs; nothing happens where they are.
+
+    Raises SettingRefused for tables that a newer program has made.
+    """
+    config = _config()
+    scripts = ScriptDirectory.from_config(config)
+    with database.reading() as connection:
+        if _revision(connection) == scripts.get_current_head() and to == "head":
+            return
+
+    def migrate(connection: Connection) -> None:
+        if database.on_postgresql:
+            connection.execute(text("SET LOCAL statement_timeout = 0"))
+            connection.execute(text("SET LOCAL lock_timeout = '10min'"))
+        database.alone(connection)  # processes that start together migrate once
+        revision = _revision(connection)
+        known = {script.revision for script in scripts.walk_revisions()}
+        if revision is not None and revision not in known:
+            raise SettingRefused(
+                f"数据库的表由更新的版本建立（{revision}）",
+                where=database.url.render_as_string(hide_password=True),
+                fix="请换用建表的那个版本，或恢复升级前的备份",
+            )
+        config.attributes["connection"] = connection
+        command.upgrade(config, to)
+
+    database.write(migrate)
+
+
+def _revision(connection: Connection) -> str | None:
+    return MigrationContext.configure(connection).get_current_revision()
+
+
+def _config() -> Config:
+    config = Config()
+    # A percent sign in a path would be read as the start of a variable.
+    config.set_main_option("script_location", str(Path(__file__).parent).replace("%", "%%"))
+    return config

@@ -1,0 +1,107 @@
+"""A real PostgreSQL, started by the tests themselves, on a free port of this machine."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import shutil
+import socket
+import subprocess
+import tempfile
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+
+def postgresql_binaries() -> Path | None:
+    """The folder of the server's programs: Debian's newest, else the one on the path."""
+    found = sorted(
+        Path("/usr/lib/postgresql").glob("*/bin/initdb"), key=lambda path: int(path.parts[-3])
+    )
+    on_path = shutil.which("initdb")
+    return found[-1].parent if found else Path(on_path).parent if on_path else None
+
+
+class Server:
+    """A PostgreSQL server in a temporary folder, for one run of the tests."""
+
+    def __init__(self, binaries: Path, folder: Path) -> None:
+        self.binaries = binaries
+        self.folder = folder
+        self.port = _free_port()
+        # The server refuses to run as root.
+        self._as_user = ["setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups"]
+        if os.geteuid() != 0:
+            self._as_user = []
+        else:
+            account = pwd.getpwnam("postgres")
+            os.chown(folder, account.pw_uid, account.pw_gid)
+        self._run("initdb", "-D", "cluster", "-U", "test", "-A", "trust", "-E", "UTF8",
+                  "--locale=C.UTF-8", "--no-sync")  # fmt: skip
+        self.start()
+
+    def start(self) -> None:
+        """Start it, or start it again."""
+        options = {
+            "port": self.port,
+            "listen_addresses": "127.0.0.1",
+            "unix_socket_directories": "",
+            "fsync": "off",
+            "max_connections": 150,
+        }
+        written = " ".join(f"-c {name}='{value}'" for name, value in options.items())
+        self._run("pg_ctl", "-D", "cluster", "-w", "-l", "log", "-o", written, "start")
+
+    def stop(self) -> None:
+        """Stop it at once, as a crash would."""
+        self._run("pg_ctl", "-D", "cluster", "-m", "immediate", "-w", "stop")
+
+    def url(self, database: str) -> str:
+        """The address of one of its databases."""
+        return f"postgresql://test@127.0.0.1:{self.port}/{database}"
+
+    @contextmanager
+    def database(self) -> Iterator[str]:
+        """An empty database; its address."""
+        import psycopg
+
+        name = f"t{uuid.uuid4().hex}"
+        with psycopg.connect(self.url("postgres"), autocommit=True) as connection:
+            connection.execute(f'CREATE DATABASE "{name}"')
+            yield self.url(name)
+            connection.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
+
+    def _run(self, program: str, *arguments: str) -> None:
+        done = subprocess.run(
+            [*self._as_user, str(self.binaries / program), *arguments],
+            cwd=self.folder,
+            env={"PATH": os.environ["PATH"], "LC_ALL": "C.UTF-8", "TZ": "UTC"},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE if program == "initdb" else subprocess.DEVNULL,
+            stderr=subprocess.STDOUT,
+            check=False,
+        )
+        if done.returncode:
+            raise RuntimeError(f"{program} failed: {done.stdout!r}")
+
+
+@contextmanager
+def running_server(binaries: Path) -> Iterator[Server]:
+    """A server that is gone afterwards."""
+    # Not pytest's folder: its parents are closed to the server's own user.
+    folder = Path(tempfile.mkdtemp(prefix="gaoqian-postgresql-"))
+    try:
+        server = Server(binaries, folder)
+        try:
+            yield server
+        finally:
+            server.stop()
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return int(listener.getsockname()[1])
