@@ -24,6 +24,7 @@ _HEADLINE_AND_DATELINE = re.compile(
     r"(.{4,45}?)\s+([【\[]?本[报報][^\s，。,]{0,8}[讯訊](?![员員]).*)", re.DOTALL
 )
 _RULE = re.compile(r"([-—–_=*＊~～◇◆●○■□☆★※·.…])\1{2,}|(?:[-—*＊◇◆●○■□☆★※]\s+){2,}\S")
+_COMMA = re.compile(r"[,，、。；]")
 _CLOSERS = "”’\"'』」）)】]》〉"
 _STOPS = "。！？!?…；;｡"
 _PAIRS = (("“", "”"), ("‘", "’"), ("《", "》"), ("「", "」"), ("(", ")"), ("[", "]"))
@@ -241,13 +242,19 @@ class Columns:
     def __init__(self, lines: Sequence[Line]) -> None:
         self.lines = lines
         # Whether each line fills its column, so that its end means nothing. A column is a width
-        # at which three or more lines of the page break off in mid-sentence; one of them must
-        # stand within two lines, and the first line of a paragraph may be two shorter.
+        # at which three or more lines of the page break off in mid-sentence, a quarter with a
+        # comma in them, as headlines of one length have not; one of them must stand within two lines, and
+        # the first line of a paragraph may be two shorter.
         broken = [
             round(line.width) if not line.stops and 8 <= line.width <= 60 else 0 for line in lines
         ]
         votes = Counter(broken)
-        widths = {w for w in votes if w and votes[w] >= 3 and votes[w] >= votes[w + 2]}
+        prose = Counter(
+            width for width, line in zip(broken, lines, strict=True) if _COMMA.search(line.text)
+        )
+        widths = {
+            w for w in votes if w and votes[w] >= max(3, votes[w + 2]) and prose[w] * 4 >= votes[w]
+        }
         self.full: list[bool] = []
         for at, line in enumerate(lines):
             near = broken[max(0, at - 2) : at] + broken[at + 1 : at + 3]

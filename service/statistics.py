@@ -137,8 +137,8 @@ def table_of(
     total = (TOTAL, came.total(), done.total())
     if by == "month":
         months = sorted({*came, *done}, reverse=True)
-        rows = [(month, came[month], done[month]) for month in months]
-        return Table(by, title, (first, "收稿", "定稿"), (*rows, total))
+        each = [(month, came[month], done[month]) for month in months]
+        return Table(by, title, (first, "收稿", "定稿"), (*each, total))
     columns = sorted(came)
     cells: Counter[tuple[str | None, str]] = Counter()
     for one in received:
@@ -146,20 +146,16 @@ def table_of(
     finished: Counter[str | None] = Counter()
     for one in settled:
         finished[one.value] += one.count
-    lines = []
+    lines: list[tuple[str | None, list[int]]] = []
     for value in {*(value for value, _ in cells), *finished}:
-        months = [cells[value, month] for month in columns]
-        lines.append((value, sum(months), finished[value], *months))
-    lines.sort(key=lambda line: (line[0] is None, -line[1], -line[2], line[0] or ""))
-    return Table(
-        by,
-        title,
-        (first, "收稿", "定稿", *columns),
-        (
-            *((NOBODY[by] if value is None else value, *numbers) for value, *numbers in lines),
-            (*total, *(came[month] for month in columns)),
-        ),
-    )
+        months_of = [cells[value, month] for month in columns]
+        lines.append((value, [sum(months_of), finished[value], *months_of]))
+    lines.sort(key=lambda line: (line[0] is None, -line[1][0], -line[1][1], line[0] or ""))
+    rows: list[tuple[str | int, ...]] = [
+        (NOBODY[by] if value is None else value, *numbers) for value, numbers in lines
+    ]
+    head = (first, "收稿", "定稿", *columns)
+    return Table(by, title, head, (*rows, (*total, *(came[month] for month in columns))))
 
 
 def _by_month(counts: Iterable[Tallied]) -> Counter[str]:
@@ -202,7 +198,7 @@ def _units_of(filings: Iterable[Filing]) -> dict[str, set[str]]:
     units: dict[str, set[str]] = {}
     for one in filings:
         for name in one.correspondents:
-            units.setdefault(name, set()).update({one.unit} - {None})
+            units.setdefault(name, set()).update([one.unit] if one.unit else [])
     return units
 
 

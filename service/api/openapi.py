@@ -37,7 +37,7 @@ def document(routes: Sequence[Route]) -> dict[str, Any]:
     """The OpenAPI document of a table of routes."""
     kinds: set[type[BaseModel]] = {ProblemReply}
     for route in routes:
-        kinds |= {kind for kind in (route.reply, *route.bodies) if kind is not None}
+        kinds |= {kind for kind in (route.reply, route.form, *route.bodies) if kind is not None}
     # In one fixed order: the same table gives the same document.
     ordered = sorted(kinds, key=lambda kind: kind.__name__)
     _, schemas = models_json_schema(
@@ -81,27 +81,33 @@ def _operation(route: Route) -> dict[str, Any]:
     done = str(route.status)
     replies[done] = {"description": "成功"}
     if route.reply is not None:
-        replies[done]["content"] = {"application/json": {"schema": _reference(route.reply)}}
+        replies[done]["content"] = {route.media: {"schema": _reference(route.reply)}}
+    elif route.media != "application/json":
+        replies[done]["content"] = {route.media: {"schema": {"type": "string"}}}
     operation: dict[str, Any] = {
         "summary": route.summary,
         "operationId": route.answer.__name__,
         "responses": dict(sorted(replies.items())),
     }
-    parameters = [*_path_parameters(route.path), *_query_parameters(route.query)]
+    parameters = [
+        *_path_parameters(route.path),
+        *_parameters(route.query, "query"),
+        *_parameters(route.headers, "header"),
+    ]
     if parameters:
         operation["parameters"] = parameters
     operation["security"] = [{"token": []}, {"session": []}] if route.asks_who else []
     operation["x-role"] = route.role
+    content: dict[str, Any] = {}
     if route.bodies:
         schemas = [_reference(body) for body in route.bodies]
-        operation["requestBody"] = {
-            "required": True,
-            "content": {
-                "application/json": {
-                    "schema": schemas[0] if len(schemas) == 1 else {"anyOf": schemas}
-                }
-            },
+        content["application/json"] = {
+            "schema": schemas[0] if len(schemas) == 1 else {"anyOf": schemas}
         }
+    if route.form is not None:
+        content["multipart/form-data"] = {"schema": _reference(route.form)}
+    if content:
+        operation["requestBody"] = {"required": True, "content": content}
     return operation
 
 
@@ -110,7 +116,7 @@ def _refusals_of_access(route: Route) -> set[int]:
     refusals = {401, 503} if route.asks_who else set()
     if route.method != "GET" or route.role not in {"stranger", "reader"}:
         refusals.add(403)
-    if route.query is not None:
+    if route.query is not None or route.headers is not None:
         refusals.add(400)
     return refusals
 
@@ -127,14 +133,14 @@ def _path_parameters(path: str) -> list[dict[str, Any]]:
     ]
 
 
-def _query_parameters(kind: type[BaseModel] | None) -> list[dict[str, Any]]:
+def _parameters(kind: type[BaseModel] | None, place: str) -> list[dict[str, Any]]:
     if kind is None:
         return []
     schema = kind.model_json_schema()
     return [
         {
             "name": name,
-            "in": "query",
+            "in": place,
             "required": name in schema.get("required", ()),
             "description": own.pop("description", ""),
             "schema": own,

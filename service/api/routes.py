@@ -32,6 +32,9 @@ class Route:
     role: Role  # the weakest that may; no default, so that no route is open by oversight
     query: type[BaseModel] | None = None  # what may stand behind the question mark
     status: int = 200  # of an answer that is no refusal
+    media: str = "application/json"  # of that answer
+    form: type[BaseModel] | None = None  # what may be sent as multipart/form-data instead
+    headers: type[BaseModel] | None = None  # of a request, that mean something here
 
     @property
     def asks_who(self) -> bool:

@@ -1,0 +1,530 @@
+"""The gate: whether a freshly trained model may take the place of the one in service.
+
+Both are judged on the same articles, which neither has learned from: the newest (`held_out`), near-
+duplicates on one side. What is to be served learns from everything, so the two that are judged are
+stand-ins: the candidate's recipe fitted to its corpus without those articles, and the serving
+model's recipe fitted to the articles it was made from without them (`Incumbent.corpus`; where the
+serving model has seen none of them it stands for itself). Each stand-in keeps the calibration and
+the cut-offs of its original: a few numbers a theme, chosen from out-of-fold scores. One fit each,
+where cross-fitting both would take ten and hide what changes with time.
+
+A candidate passes when no theme is lost, no theme's F1 may have fallen by more than a margin
+(paired bootstrap over clusters, 95 %), every promise it makes or inherits holds, and every pinned
+article comes out right.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+import numpy as np
+from numpy.typing import NDArray
+
+from classifier.article import Article
+from classifier.model import Classifier, Cutoffs, Manifest, sigmoid
+from classifier.tokens import open_tokenizer
+from training.duplicates import duplicate_groups
+from training.fit import Trained
+from training.holdout import held_out
+from training.labelled import Corpus, Labelled
+from training.measure import lower_bounds
+from training.pipeline import Recipe, build_pipeline, label_matrix, read_features
+
+Floats = NDArray[np.float64]
+Labels = NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What the gate asks for."""
+
+    share: float = 0.3  # of each theme's articles that judge
+    margin: float = 0.03  # of F1 that a theme may lose
+    enough: int = 30  # of a theme's judging articles; with fewer only a clear loss counts
+    rounds: int = 2000  # of the bootstrap
+    seed: int = 20260901
+    shown: int = 100  # flipped articles kept with their text
+
+
+@dataclass(frozen=True, slots=True)
+class Incumbent:
+    """The model in service, its themes called as they are called today."""
+
+    model: Classifier
+    corpus: Corpus | None  # what it learned from; None where its folder does not say
+
+
+@dataclass(frozen=True, slots=True)
+class Pinned:
+    """An article that must come out with exactly these themes."""
+
+    article: Article
+    themes: frozenset[str]
+
+
+class Outcome(StrEnum):
+    """What the comparison says of one theme."""
+
+    BETTER = "better"
+    EQUAL = "equal"  # not shown to be better, shown not to be worse than the margin
+    WORSE = "worse"  # may be worse than the margin
+    UNCLEAR = "unclear"  # too few articles to tell, and no clear loss
+    NEW = "new"  # the serving model does not have it
+    LOST = "lost"  # the candidate does not have it
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """One theme, or the mean of those both have, under both models."""
+
+    slug: str  # "" for the mean
+    name: str
+    support: int  # judging articles that have it
+    serving: float | None  # F1
+    candidate: float | None  # F1
+    difference: float | None
+    low: float | None  # 95 % interval of the difference
+    high: float | None
+    outcome: Outcome
+    sentence: str
+
+    @property
+    def passed(self) -> bool:
+        """Whether nothing stands against the candidate here."""
+        return self.outcome not in (Outcome.WORSE, Outcome.LOST)
+
+
+@dataclass(frozen=True, slots=True)
+class PromiseCheck:
+    """A theme's promised precision, looked at on the judging articles."""
+
+    slug: str
+    name: str
+    wanted: float
+    settled: int  # judging articles that the candidate settles as having the theme
+    right: int
+    low: float  # 95 % interval of the precision
+    high: float
+    passed: bool
+    sentence: str
+
+
+@dataclass(frozen=True, slots=True)
+class Flip:
+    """A judging article that the two models tag differently."""
+
+    id: str
+    title: str
+    text: str
+    labelled: tuple[str, ...]
+    serving: tuple[str, ...]
+    candidate: tuple[str, ...]
+
+    @property
+    def better(self) -> bool | None:
+        """Whether the candidate is nearer to the label; None where both miss it alike."""
+        before, after = (
+            len(set(self.labelled) ^ set(themes)) for themes in (self.serving, self.candidate)
+        )
+        return None if before == after else after < before
+
+
+@dataclass(frozen=True, slots=True)
+class PinnedOutcome:
+    """What became of a pinned article."""
+
+    id: str
+    title: str
+    wanted: tuple[str, ...]
+    found: tuple[str, ...]
+
+    @property
+    def passed(self) -> bool:
+        """Whether it came out right."""
+        return set(self.wanted) == set(self.found)
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What the gate says, and on what grounds."""
+
+    candidate: str
+    serving: str | None
+    promoted: bool
+    reasons: tuple[str, ...]  # of a refusal; empty otherwise
+    sentence: str
+    notes: tuple[str, ...]
+    judged: int  # articles
+    since: str  # date of the oldest that has one, "" where none has
+    mean: Comparison | None
+    themes: tuple[Comparison, ...]
+    promises: tuple[PromiseCheck, ...]
+    pinned: tuple[PinnedOutcome, ...]
+    flips: tuple[Flip, ...]
+    flipped: int  # in all, of which `flips` are kept
+
+
+def judge(
+    candidate: Trained,
+    incumbent: Incumbent | None,
+    *,
+    pinned: Sequence[Pinned] = (),
+    rules: Rules = Rules(),
+    tell: Callable[[str], None] = lambda _: None,
+) -> Verdict:
+    """Compare a candidate with the serving model; neither is changed.
+
+    With no serving model only promises and pinned articles count.
+    """
+    pool = _pool(candidate.corpus, incumbent)
+    groups = duplicate_groups([one.article for one in pool])
+    judging = held_out(pool, groups, share=rules.share)
+    judges = [one for one, own in zip(pool, judging.tolist(), strict=True) if own]
+    barred = {_key(one) for one in judges}
+    tell(f"用 {len(judges)} 篇最近的稿件比较新旧两个模型")
+    slugs = candidate.manifest.slugs
+    truth = {
+        slug: np.array([slug in one.themes for one in judges], dtype=bool)
+        for slug in dict.fromkeys((*slugs, *(incumbent.model.manifest.slugs if incumbent else ())))
+    }
+    new = _stand_in(candidate.manifest, candidate.corpus, barred, judges)
+    notes: list[str] = []
+    comparisons: tuple[Comparison, ...] = ()
+    mean = None
+    flips: list[Flip] = []
+    if incumbent is not None:
+        old = _old(incumbent, barred, judges, notes)
+        comparisons, mean = _compare(
+            candidate.manifest,
+            incumbent.model.manifest,
+            truth,
+            old.accepted,
+            new.accepted,
+            groups[judging],
+            rules,
+        )
+        flips = _flips(judges, old.accepted, new.accepted)
+    promises = _check_promises(candidate.manifest, incumbent, truth, new.probabilities)
+    outcomes = _pinned(candidate, pinned)
+    reasons = [one.sentence for one in (*comparisons, *promises) if not one.passed]
+    reasons += [
+        f"必须标对的《{one.title or one.id}》标成了{_listed(one.found)}，应是{_listed(one.wanted)}"
+        for one in outcomes
+        if not one.passed
+    ]
+    dates = sorted(one.date for one in judges if one.date)
+    return Verdict(
+        candidate=candidate.manifest.id,
+        serving=incumbent.model.id if incumbent else None,
+        promoted=not reasons,
+        reasons=tuple(reasons),
+        sentence=_sentence(candidate.manifest.id, incumbent, mean, reasons),
+        notes=tuple(notes),
+        judged=len(judges),
+        since=dates[0] if dates else "",
+        mean=mean,
+        themes=comparisons,
+        promises=promises,
+        pinned=outcomes,
+        flips=tuple(flips[: rules.shown]),
+        flipped=len(flips),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _StandIn:
+    """What one of the two says of the judging articles, theme by theme."""
+
+    probabilities: Mapping[str, Floats]
+    accepted: Mapping[str, Labels]
+
+
+def _key(labelled: Labelled) -> tuple[str, str]:
+    return labelled.article.title, labelled.article.text
+
+
+def _pool(corpus: Corpus, incumbent: Incumbent | None) -> list[Labelled]:
+    """The candidate's articles, and what the serving model alone learned from.
+
+    Without the latter a corpus would be judged only by what is left in it.
+    """
+    known = {_key(one) for one in corpus.articles}
+    before = incumbent.corpus.articles if incumbent and incumbent.corpus else ()
+    return [*corpus.articles, *(one for one in before if _key(one) not in known)]
+
+
+def _stand_in(
+    manifest: Manifest, corpus: Corpus, barred: set[tuple[str, str]], judges: Sequence[Labelled]
+) -> _StandIn:
+    """The recipe of a model fitted to its corpus without the judging articles."""
+    tokenizer = open_tokenizer(manifest.tokenizer)
+    learned = [one for one in corpus.articles if _key(one) not in barred]
+    columns: dict[str, Cutoffs] = dict(zip(manifest.slugs, manifest.cutoffs, strict=True))
+    pipeline = build_pipeline(_recipe(manifest)).fit(
+        [read_features(one.article, tokenizer) for one in learned],
+        label_matrix([one.themes for one in learned], [*columns]),
+    )
+    scores = pipeline.decision_function(
+        [read_features(one.article, tokenizer) for one in judges]
+    ).reshape(len(judges), len(columns))
+    probabilities = {
+        slug: sigmoid(scores[:, place] * cutoffs.slope + cutoffs.offset)
+        for place, (slug, cutoffs) in enumerate(columns.items())
+    }
+    accepted = {slug: probabilities[slug] >= own.accept for slug, own in columns.items()}
+    return _StandIn(probabilities, accepted)
+
+
+def _recipe(manifest: Manifest) -> Recipe:
+    known = {name for name in Recipe.__slots__}
+    stored = manifest.training.get("recipe", {})
+    return Recipe(**{name: value for name, value in stored.items() if name in known})
+
+
+def _old(
+    incumbent: Incumbent,
+    barred: set[tuple[str, str]],
+    judges: Sequence[Labelled],
+    notes: list[str],
+) -> _StandIn:
+    model = incumbent.model
+    learned = incumbent.corpus.articles if incumbent.corpus else ()
+    unseen = [one for one in learned if _key(one) not in barred]
+    if len(unseen) < len(learned) and len(unseen) > 0 and incumbent.corpus is not None:
+        return _stand_in(model.manifest, incumbent.corpus, barred, judges)
+    if incumbent.corpus is None:
+        notes.append("在岗模型没有留下训练稿，它可能学过用来比较的稿件，比较对它有利")
+    taggings = list(model.tag_many(one.article for one in judges))
+    slugs = dict.fromkeys(model.manifest.slugs)
+    return _StandIn(
+        {slug: np.array([one.scores[slug] for one in taggings]) for slug in slugs},
+        {slug: np.array([slug in one.themes for one in taggings], dtype=bool) for slug in slugs},
+    )
+
+
+def _compare(
+    new: Manifest,
+    old: Manifest,
+    truth: Mapping[str, Labels],
+    old_found: Mapping[str, Labels],
+    new_found: Mapping[str, Labels],
+    groups: NDArray[np.intp],
+    rules: Rules,
+) -> tuple[tuple[Comparison, ...], Comparison | None]:
+    names = {theme.slug: theme.name for theme in (*old.themes, *new.themes)}
+    shared = [slug for slug in new.slugs if slug in old_found]
+    compared: dict[str, Comparison] = {}
+    mean = None
+    if shared and len(groups):
+        before, after = (
+            _resampled_f1(truth, found, shared, groups, rules) for found in (old_found, new_found)
+        )
+        for place, slug in enumerate(shared):
+            compared[slug] = _comparison(
+                slug,
+                names[slug],
+                int(truth[slug].sum()),
+                before[:, place],
+                after[:, place],
+                rules,
+            )
+        support = int(np.any([truth[slug] for slug in shared], axis=0).sum())
+        mean = _comparison(
+            "", "各主题平均", support, before.mean(axis=1), after.mean(axis=1), rules
+        )
+    for slug in new.slugs:
+        if slug not in compared:
+            compared[slug] = _only_new(slug, names[slug], truth[slug], new_found[slug])
+    for slug in old_found:
+        if slug not in compared:
+            compared[slug] = _lost(slug, names[slug], truth[slug], old_found[slug])
+    return tuple(compared.values()), mean
+
+
+def _resampled_f1(
+    truth: Mapping[str, Labels],
+    found: Mapping[str, Labels],
+    slugs: Sequence[str],
+    groups: NDArray[np.intp],
+    rules: Rules,
+) -> Floats:
+    """F1 on the judging articles, then on `rounds` resamples of their clusters: (1 + rounds, themes)."""
+    _, clusters = np.unique(groups, return_inverse=True)
+    count = int(clusters.max()) + 1
+    generator = np.random.default_rng(rules.seed)
+    # The same draws for both models: what is resampled is the pair.
+    weights = generator.multinomial(count, np.full(count, 1 / count), size=rules.rounds)
+    weights = np.concatenate((np.ones((1, count), dtype=weights.dtype), weights))
+    columns = []
+    for slug in slugs:
+        right = np.bincount(clusters, weights=truth[slug] & found[slug], minlength=count)
+        total = np.bincount(
+            clusters, weights=truth[slug].astype(float) + found[slug], minlength=count
+        )
+        columns.append(2 * (weights @ right) / np.maximum(weights @ total, 1))
+    return np.column_stack(columns)
+
+
+def _comparison(
+    slug: str, name: str, support: int, before: Floats, after: Floats, rules: Rules
+) -> Comparison:
+    """From F1 values, the real one first and the resampled behind it."""
+    differences = after - before
+    low, high = (float(value) for value in np.percentile(differences[1:], [2.5, 97.5]))
+    difference = float(differences[0])
+    if low > 0:
+        outcome, said = Outcome.BETTER, "更好"
+    elif low >= -rules.margin:
+        outcome, said = Outcome.EQUAL, "不差于在岗模型"
+    elif support >= rules.enough or high < 0:
+        outcome, said = Outcome.WORSE, f"可能变差，超过容许的 {rules.margin:.2f}"
+    else:
+        outcome, said = Outcome.UNCLEAR, f"只有 {support} 篇可比，看不出好坏"
+    sentence = (
+        f"{name}：F1 由 {before[0]:.3f} 到 {after[0]:.3f}，"
+        f"相差 {difference:+.3f}（95% 区间 {low:+.3f} 至 {high:+.3f}），{said}"
+    )
+    return Comparison(
+        slug,
+        name,
+        support,
+        float(before[0]),
+        float(after[0]),
+        difference,
+        low,
+        high,
+        outcome,
+        sentence,
+    )
+
+
+def _f1(truth: Labels, found: Labels) -> float:
+    return float(2 * (truth & found).sum() / max(int(truth.sum() + found.sum()), 1))
+
+
+def _only_new(slug: str, name: str, truth: Labels, found: Labels) -> Comparison:
+    value = _f1(truth, found)
+    sentence = f"{name}：新主题，{int(truth.sum())} 篇可验，F1 {value:.3f}"
+    return Comparison(
+        slug, name, int(truth.sum()), None, value, None, None, None, Outcome.NEW, sentence
+    )
+
+
+def _lost(slug: str, name: str, truth: Labels, found: Labels) -> Comparison:
+    sentence = (
+        f"{name}：新语料里没有这个主题的稿件，新模型不会再标它；"
+        f"若要停用，请用 gaoqian themes retire {slug}"
+    )
+    value = _f1(truth, found)
+    return Comparison(
+        slug, name, int(truth.sum()), value, None, None, None, None, Outcome.LOST, sentence
+    )
+
+
+def _check_promises(
+    new: Manifest,
+    incumbent: Incumbent | None,
+    truth: Mapping[str, Labels],
+    probabilities: Mapping[str, Floats],
+) -> tuple[PromiseCheck, ...]:
+    kept_before = (
+        {
+            slug
+            for slug, promise in zip(
+                incumbent.model.manifest.slugs, incumbent.model.manifest.promises, strict=True
+            )
+            if promise.get("precision_kept")
+        }
+        if incumbent
+        else set()
+    )
+    checks = []
+    for theme, cutoffs, promise in zip(new.themes, new.cutoffs, new.promises, strict=True):
+        wanted = float(promise["wanted"])
+        edge = np.inf if cutoffs.sure_in is None else cutoffs.sure_in
+        settled = probabilities[theme.slug] >= edge
+        count, right = int(settled.sum()), int((settled & truth[theme.slug]).sum())
+        low, high = precision_interval(right, count)
+        passed, said = True, f"{theme.name}：尚不足以承诺 {wanted:.0%}，可能有此主题的一律送审"
+        if cutoffs.sure_in is not None:
+            passed = high >= wanted
+            said = (
+                f"{theme.name}：承诺 {wanted:.0%}，验证 {count} 篇中对 {right} 篇"
+                f"（95% 区间 {low:.1%} 至 {high:.1%}），{'守住' if passed else '守不住'}"
+            )
+        elif theme.slug in kept_before:
+            passed = False
+            said = f"{theme.name}：在岗模型承诺得起 {wanted:.0%}，新模型承诺不起，会全部改为送审"
+        checks.append(
+            PromiseCheck(theme.slug, theme.name, wanted, count, right, low, high, passed, said)
+        )
+    return tuple(checks)
+
+
+def precision_interval(right: int, count: int) -> tuple[float, float]:
+    """95 % interval of a share (Clopper and Pearson 1934); all of it where nothing was counted.
+
+    >>> [round(edge, 3) for edge in precision_interval(38, 40)]
+    [0.831, 0.994]
+    """
+    if count == 0:
+        return 0.0, 1.0
+    pair = np.array([right, count - right]), np.array([count, count])
+    low, wrong = lower_bounds(*pair, confidence=0.975).tolist()
+    return low, 1.0 - wrong
+
+
+def _pinned(candidate: Trained, pinned: Sequence[Pinned]) -> tuple[PinnedOutcome, ...]:
+    """The candidate's own answers: these it may have learned, what counts is that they are right."""
+    if not pinned:
+        return ()
+    model = Classifier(
+        candidate.manifest, candidate.arrays, open_tokenizer(candidate.manifest.tokenizer)
+    )
+    return tuple(
+        PinnedOutcome(one.article.id, one.article.title, tuple(sorted(one.themes)), tagging.themes)
+        for one, tagging in zip(
+            pinned, model.tag_many(one.article for one in pinned), strict=True
+        )
+    )
+
+
+def _flips(
+    judges: Sequence[Labelled], old: Mapping[str, Labels], new: Mapping[str, Labels]
+) -> list[Flip]:
+    """Articles tagged differently; those where the candidate does harm come first."""
+    flips = []
+    for place, one in enumerate(judges):
+        before, after = (
+            tuple(slug for slug, found in side.items() if found[place]) for side in (old, new)
+        )
+        if set(before) != set(after):
+            flips.append(
+                Flip(
+                    one.article.id,
+                    one.article.title,
+                    one.article.text,
+                    tuple(sorted(one.themes)),
+                    before,
+                    after,
+                )
+            )
+    order = {False: 0, None: 1, True: 2}
+    return sorted(flips, key=lambda flip: order[flip.better])
+
+
+def _listed(themes: Sequence[str]) -> str:
+    return "、".join(themes) or "无主题"
+
+
+def _sentence(
+    version: str, incumbent: Incumbent | None, mean: Comparison | None, reasons: Sequence[str]
+) -> str:
+    if reasons:
+        return f"新模型 {version} 不换上岗：{'；'.join(reasons)}"
+    if incumbent is None:
+        return f"新模型 {version} 可以上岗：此前没有在岗模型"
+    grounds = f"，{mean.sentence}" if mean else ""
+    return f"新模型 {version} 可以换下 {incumbent.model.id}{grounds}"
