@@ -28,7 +28,6 @@ from benchmarks.accuracy import TITLES
 from benchmarks.peers import FastText, Peer, Tutorial, jieba_cut, rjieba_cut
 from classifier.article import Article
 from classifier.model import ARRAYS, Classifier, load
-from classifier.tokens import open_tokenizer
 from training.labelled import Corpus, read_corpus
 from training.pipeline import Recipe, label_matrix
 from training.run import run_training, write_model

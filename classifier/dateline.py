@@ -96,7 +96,8 @@ def read_dateline(text: str) -> Dateline:
 
     Takes any string and looks at no more than HEAD_CHARS and TAIL_CHARS of it.
     """
-    signed_above = _HEAD_SIGN.search(text, 0, SIGN_CHARS) is not None
+    name_above = "\n" in text[:30].lstrip()  # a name on a line of its own above the body
+    signed_above = name_above or _HEAD_SIGN.search(text, 0, SIGN_CHARS) is not None
     head = _head_credits(fold(text[:HEAD_CHARS])) if signed_above else []
     end = text[-SIGN_CHARS:].rstrip()
     own_line = "\n" in end[-25:]  # a name, or an office and a name, below a letter

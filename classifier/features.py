@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,7 +25,7 @@ TITLE_COUNTS = 2
 BLOCKS = 2  # words, n-grams
 
 Keys = NDArray[np.uint64]
-Rows = NDArray[np.intp]
+Rows = NDArray[np.signedinteger[Any]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +132,7 @@ class Lexicon:
         words, is_word = self._word_rows(cutting)
         pair_keys, starts = _pairs_of(codes)
         readable = codes.nonzero()[0]
-        rows = np.concatenate((words, self._single[codes[readable]], self._rows_of(pair_keys)))
+        rows: Rows = np.concatenate((words, self._single[codes[readable]], self._rows_of(pair_keys)))
         field_of = np.repeat(fields, lengths)
         where = np.concatenate(
             (
@@ -146,8 +147,8 @@ class Lexicon:
         where = where[known_places]
         # One number for each occurrence, telling article and row: sorting these is the cheapest
         # way to count, and narrow numbers sort faster.
-        narrow = np.int32 if len(sheets) * len(self) < 2**31 else np.int64
-        pairs = (where >> 1).astype(narrow) * narrow(len(self)) + rows[known_places]
+        narrow = np.dtype(np.int32 if len(sheets) * len(self) < 2**31 else np.int64)
+        pairs: Rows = (where >> 1).astype(narrow) * len(self) + rows[known_places]
         if size[::2].any():
             pairs = np.repeat(pairs, np.where(where & 1, 1, TITLE_COUNTS))
         pairs.sort()
@@ -195,7 +196,7 @@ class Lexicon:
 
     def _rows_of(self, keys: Keys) -> Rows:
         slots = self._slots_of(keys)
-        rows = self._rows[slots]
+        rows: Rows = self._rows[slots]
         rows[self._keys[slots] != keys] = -1
         return rows
 
@@ -284,7 +285,7 @@ def _is_short_han(word: str) -> bool:
 def _word_key(word: str) -> int:
     """The number a Han word is looked up by: fifteen bits a character, lowest first, and a mark."""
     shifted = (ord(letter) - FIRST_HAN + 1 << 15 * place for place, letter in enumerate(word))
-    return _WORD_MARK | sum(shifted)
+    return int(_WORD_MARK) | sum(shifted)
 
 
 def _word_keys(cutting: Cutting) -> tuple[Keys, NDArray[np.bool_]]:

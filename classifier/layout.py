@@ -31,7 +31,7 @@ _PAIRS = (("“", "”"), ("‘", "’"), ("《", "》"), ("「", "」"), ("(", 
 _HAN = re.compile(r"[\u3400-\u9fff]")
 _BAD_START = re.compile(r"[,，、。；;:：！？!?）)”’》」』】\]…%％]")
 _BULLETED = re.compile(r"[■□●◆◇▲△○◎]")
-_SPEECH = re.compile(r"[说道称]\s?[:,]?\s?“|^“[^”]*[!?。,…]”")
+_SPEECH = re.compile(r"[说道称][:,]\s?“|^“[^”]*[!?。,…]”")
 _ENCLOSED = re.compile(r"[（(].*[）)]$")  # a remark, and the end of what it remarks on
 _BAD_END = re.compile(
     r"[,，、;；:：（(“‘《「『【\[<—\-~和与及在对把将为是或从向以被让使并而且就也都还又之其]$"

@@ -40,6 +40,7 @@ class ServedModel:
         self._clock = clock
         self._lock = threading.Lock()
         self._model: Classifier | None = None
+        self._earlier: Classifier | None = None
         self._status = ServingStatus(None, None, "", 0.0)
         self._differs_since: float | None = None
         self._refused: str | None = None
@@ -56,6 +57,17 @@ class ServedModel:
             raise ModelMissing(
                 self._status.problem or "还没有可用的模型", fix="请先运行 gaoqian train"
             )
+        return model
+
+    def of(self, id: str) -> Classifier:
+        """The model of a receipt; raises ModelRefused where it is no longer there.
+
+        One beside the served model is kept, since receipts of the same time are read together.
+        """
+        for known in (self._model, self._earlier):
+            if known is not None and known.id == id:
+                return known
+        self._earlier = model = self._registry.load(id)
         return model
 
     def status(self) -> ServingStatus:

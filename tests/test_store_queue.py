@@ -50,8 +50,9 @@ def filled(
 
 def all_of(store: Store) -> list[Submission]:
     """All submissions, by arrival, asked for one by one."""
+    ids: list[str] = []
     with store._database.reading() as connection:
-        ids = connection.exec_driver_sql("SELECT id FROM submissions ORDER BY id").scalars().all()
+        ids += connection.exec_driver_sql("SELECT id FROM submissions ORDER BY id").scalars()
     return [store.submissions.get(id) for id in ids]
 
 

@@ -152,7 +152,7 @@ def read_body(request: Request, *kinds: type[Body]) -> Body:
         record = from_json(request.get_data(cache=False), allow_inf_nan=False)
     except ValueError:
         raise Malformed("请求体不是合法的 JSON", fix="请检查括号、引号和 UTF-8 编码") from None
-    return _checked(_kind_of(record, kinds), record)
+    return checked(_kind_of(record, kinds), record)
 
 
 def read_query(request: Request, kind: type[Asked]) -> Asked:
@@ -169,10 +169,11 @@ def read_query(request: Request, kind: type[Asked]) -> Asked:
             raise Malformed(f"{name}：只能有一个", fix="格式见 /docs")
         else:
             sent[name] = values[0]
-    return _checked(kind, sent)
+    return checked(kind, sent)
 
 
-def _checked(kind: type[Body], record: object) -> Body:
+def checked(kind: type[Body], record: object) -> Body:
+    """A record as `kind`; raises Malformed that names the wrong fields."""
     try:
         return kind.model_validate(record)
     except ValidationError as error:
@@ -200,6 +201,7 @@ def _reason(error: ErrorDetails) -> str:
         "string_type": "应是文字",
         "string_too_long": f"超过 {limits.get('max_length')} 字",
         "string_too_short": f"少于 {limits.get('min_length')} 字",
+        "string_pattern_mismatch": f"应符合 {limits.get('pattern')}",
         "bool_type": "应是 true 或 false",
         "bool_parsing": "应是 true 或 false",
         "int_parsing": "应是整数",
@@ -208,6 +210,7 @@ def _reason(error: ErrorDetails) -> str:
         "less_than_equal": f"不能大于 {limits.get('le')}",
         "literal_error": f"应是 {limits.get('expected')} 之一",
         "list_type": "应是列表",
+        "dict_type": "应是一个 JSON 对象",
         "too_short": "不能为空",
     }
     return reasons.get(error["type"], error["msg"])

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+import secrets
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, date, datetime, time, timedelta, timezone
 from typing import Annotated, Any, Literal
 
@@ -69,14 +71,9 @@ def _is_moment(words: str) -> str:
 
 
 def _flag(words: object) -> object:
-    return {"true": True, "false": False}.get(words, words) if isinstance(words, str) else words
-
-
-def _known_flag(words: object) -> object:
-    found = _flag(words)
-    if not isinstance(found, bool):
+    if words not in ("true", "false", True, False):
         raise PydanticCustomError("flag", "应是 true 或 false")
-    return found
+    return words
 
 
 Moment = Annotated[
@@ -90,7 +87,7 @@ Moment = Annotated[
         }
     ),
 ]
-Flag = Annotated[bool, BeforeValidator(_known_flag)]
+Flag = Annotated[bool, BeforeValidator(_flag)]
 Slug = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,47}$")]
 Id = Annotated[str, Field(min_length=1, max_length=40)]
 Version = Annotated[int, Field(ge=1, le=2**31 - 1)]
@@ -208,6 +205,16 @@ class SentArticles(bodies.Incoming):
     articles: list[SentArticle] = Field(min_length=1, description="按顺序；要么全存，要么全不存")
     together: bool = Field(False, description="出自同一版面")
 
+    def pieces(self) -> tuple[Piece, ...]:
+        """The articles on their way in."""
+        pieces = tuple(one.piece() for one in self.articles)
+        if not self.together:
+            return pieces
+        page = secrets.token_hex(8)
+        return tuple(
+            replace(piece, page=page, position=position) for position, piece in enumerate(pieces)
+        )
+
 
 class SentPage(bodies.Incoming):
     """一个版面的文字，由系统拆成稿件"""
@@ -215,24 +222,36 @@ class SentPage(bodies.Incoming):
     page: Text = Field(min_length=1, max_length=2_000_000, description="整版文字")
 
 
-class SentFiles(BaseModel):
-    """文件：docx、pdf（有文字层）、txt、html、eml"""
+class SplitFields(bodies.Query):
+    """怎样读一个文件"""
 
-    files: list[Annotated[str, Field(json_schema_extra={"format": "binary"})]] = Field(
-        min_length=1, description="一个或几个文件；要么全存，要么全不存"
-    )
+    charset: Text = Field("", max_length=40, description="文字编码，不写则自动识别")
+
+
+class FormFields(SplitFields):
+    """怎样读几个文件"""
+
     page: Literal["true", "false"] = Field("false", description="文件是整版，拆成几篇")
-    charset: str = Field("", max_length=40, description="文字编码，不写则自动识别")
-    articles: str = Field(
+    articles: Text = Field(
         "", description="只寄一个文件时：改好的稿件列表（JSON），文件作为它们的原件存下"
     )
 
 
-class SplitFile(BaseModel):
+_File = Annotated[str, WithJsonSchema({"type": "string", "format": "binary"})]
+
+
+class SplitFile(SplitFields):
     """一个文件，当作整版来读"""
 
-    file: str = Field(json_schema_extra={"format": "binary"})
-    charset: str = Field("", max_length=40, description="文字编码，不写则自动识别")
+    file: _File
+
+
+class SentFiles(FormFields):
+    """文件：docx、pdf（有文字层）、txt、html、eml"""
+
+    files: list[_File] = Field(
+        min_length=1, description="一个或几个文件；要么全存，要么全不存"
+    )
 
 
 class ReviewBody(bodies.Incoming):
