@@ -18,7 +18,7 @@ It is raised where the cause is known and translated once, at the edge: the comm
     ├── GateRefused             a candidate that is not promoted
     ├── SettingRefused          a setting that makes no sense
     ├── ServiceRefused          a request the service does not carry out
-    │   ├── LoginNeeded, NotAllowed, NotFound, Conflict, Busy, TooMany, Malformed, WrongMediaType, StorageFull
+    │   ├── LoginNeeded, NotAllowed, Unfit, NotFound, Conflict, Busy, TooMany, Malformed, WrongMediaType, StorageFull
     └── ExtraMissing            an optional package that is not installed
 """
 
@@ -146,6 +146,12 @@ class NotAllowed(ServiceRefused):
     slug, title, status = "not-allowed", "没有权限", 403
 
 
+class Unfit(ServiceRefused):
+    """A well-formed request for something that our rules do not allow."""
+
+    slug, title, status = "unfit", "内容不合要求", 422
+
+
 class NotFound(ServiceRefused):
     """Something that is not there."""
 
@@ -162,6 +168,12 @@ class Outdated(Conflict):
     """A change to something that somebody else has changed since it was read."""
 
     slug, title, status = "outdated", "已被别人改过", 412
+
+
+class UnknownTheme(ServiceRefused):
+    """A theme that nobody tags by."""
+
+    slug, title, status = "unknown-theme", "没有这个主题", 422
 
 
 class KeyReused(ServiceRefused):

@@ -241,6 +241,8 @@ def _may_open(lines: Sequence[Line], columns: Columns, at: int) -> bool:
         return True
     if line.kind is not Kind.SHORT or line.width > MAX_BARE:
         return False
+    if _NEWS_FIRST.match(line.text) and re.search("[,，]", line.text):
+        return False
     above = lines[at - 1] if at else None
     below = lines[at + 1] if at + 1 < len(lines) else None
     if columns.indents and line.indent >= 2 and below and below.indent < 2 and not line.stops:

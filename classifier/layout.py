@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from enum import Enum
 from itertools import pairwise
 
-from classifier.credit import Mark, fold
+from classifier.credit import Mark, fold, is_person
 from classifier.dateline import closing_mark, mark_of
 
 MAX_HEADLINE = 45  # characters in one line of a headline
@@ -91,7 +91,7 @@ _READER = r"(?:读者|市民|居民|网友|村民|业主|家长|群众|教师|�
 _YEAR = r"(?:\d{4}|[二一○〇零九八七六五四三]{4})年"
 _MONTH_DAY = r"[\d一二三四五六七八九十]{1,2}月(?:[\d一二三四五六七八九十廿卅]{1,3}日\S?)?"
 _SIGNED = re.compile(
-    rf"\S{{0,10}}{_READER}[\s:：]+\S{{2,4}}(?:等\S{{1,5}})?|{_READER}|一[名位]\S{{0,6}}{_READER}|"
+    rf"\S{{0,10}}{_READER}[\s:：]+(?P<name>\S{{2,4}}?)(?:等\S{{1,5}})?|{_READER}|一[名位]\S{{0,6}}{_READER}|"
     r"\S{2,10}\s+\S{2,4}等[\d一二三四五六七八九十]{1,5}[人户名]|此致|敬礼[!！]?|"
     r"(?:\S{2,12}\s+)?[\u4e00-\u9fff]{1,2}(?:女士|先生|某某?|师傅|大爷|大妈|阿姨|同学)|"
     r"\S{0,6}(?:扫描?\S{0,4}二维码|长按|转载请|关注\S{0,8}公众号)\S{0,20}|"
@@ -301,7 +301,8 @@ def _kind(text: str) -> Kind:
         return _MARKED[mark]
     if len(text) <= 24 and _SALUTATION.match(text) and text[-1] in ":：,，们!！":
         return Kind.SALUTATION
-    if len(text) <= 40 and _SIGNED.fullmatch(text):
+    signed = _SIGNED.fullmatch(text) if len(text) <= 40 else None
+    if signed is not None and (signed["name"] is None or is_person(fold(signed["name"]))):
         return Kind.SIGNED
     return Kind.SHORT if headline_shaped(text) and not _ENCLOSED.match(text) else Kind.BODY
 

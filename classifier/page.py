@@ -221,7 +221,7 @@ class _Desk:
         if len(self.dealt) == 1 and self._is_covering_note(self.dealt[0], head):
             note = self.dealt.pop()
             rows = [row for paragraph in note.paragraphs for row in paragraph]
-            self.waiting = [*note.above, *rows, *self.waiting]
+            self.waiting = [*note.above, *rows, *note.below, *self.waiting]
             self.open = self.latest = None
             self.sections.clear()
         if self.waiting and head.section:
@@ -275,8 +275,9 @@ class _Desk:
             return
         below = self.next_text[at]
         goes_on = (
-            self.open is not None
-            and not self.waiting
+            self.latest is not None
+            and self.open is not None
+            and not (self.waiting or self.latest.below)
             and below < len(self.blocks)
             and self.blocks[below].head is None
             and not self._is_caption(below)
@@ -288,10 +289,9 @@ class _Desk:
 
     def _deal(self, rows: list[int], *, above_head: bool) -> None:
         first = self.lines[rows[0]]
-        if self.latest is None and first.kind is Kind.EDITORS:
-            self.waiting += rows
-            return
-        if above_head and _FOREWORD.match(first.text):
+        editors_above = self.latest is None and first.kind is Kind.EDITORS
+        foreword = above_head and _FOREWORD.match(first.text)
+        if editors_above or foreword or (self.waiting and first.kind in CREDITS):
             self.waiting += rows
             return
         if first.kind in CREDITS and self.latest is not None:

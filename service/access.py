@@ -70,7 +70,7 @@ def is_required() -> bool:
 
 def is_login_needed(settings: Settings, accounts: Accounts) -> bool:
     """Whether everybody has to log in; raises SettingRefused where `off` would open the desk."""
-    alone = _is_loopback(settings["host"]) and not settings["behind_proxy"]
+    alone = is_loopback(settings["host"]) and not settings["behind_proxy"]
     if settings["login"] == "off" and not alone:
         raise SettingRefused(
             "免登录只能用于 127.0.0.1，且前面没有代理",
@@ -134,7 +134,7 @@ class _Keeper:
             holder = self._accounts.by_token(token)
             return Asker(holder.name, _role(holder.role), "token") if holder else NOBODY
         if not self.login:
-            if not _is_loopback(address()) or any(name in request.headers for name in _FORWARDED):
+            if not is_loopback(address()) or any(name in request.headers for name in _FORWARDED):
                 raise NotAllowed(
                     "免登录只限本机直接访问", fix="前面有代理时请设 behind_proxy = true"
                 )
@@ -182,7 +182,8 @@ def _is_trusted(host: str, trusted: tuple[str, ...]) -> bool:
     )
 
 
-def _is_loopback(host: str) -> bool:
+def is_loopback(host: str) -> bool:
+    """Whether an address can be reached from its own machine only."""
     try:
         return ipaddress.ip_address(host.strip("[]")).is_loopback
     except ValueError:

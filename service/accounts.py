@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from classifier.errors import Busy, Conflict, LoginNeeded, Malformed, NotAllowed, NotFound, TooMany
+from classifier.errors import Busy, Conflict, LoginNeeded, NotAllowed, NotFound, TooMany, Unfit
 from service.passwords import Passwords, check_password, make_password, plain
 from service.store.records import AuditEntry, Role, Token, User
 
@@ -80,14 +80,14 @@ class By:
 
 
 def read_name(name: str) -> str:
-    """A login name as it is kept; raises Malformed.
+    """A login name as it is kept; raises Unfit.
 
     >>> read_name(" 王编辑０１ ")
     '王编辑01'
     """
     kept = unicodedata.normalize("NFKC", name).strip()
     if not _NAME.fullmatch(kept):
-        raise Malformed("账号名只能用汉字、字母、数字和 . _ - @，最多 40 个字", where="name")
+        raise Unfit("账号名只能用汉字、字母、数字和 . _ - @，最多 40 个字", where="name")
     return kept
 
 
@@ -241,7 +241,7 @@ class Accounts:
     ) -> tuple[User, str]:
         """A new account and the password made for it, "" where one was chosen.
 
-        Raises Malformed for a name or password that will not do, Conflict for a name in use.
+        Raises Unfit for a name or password that will not do, Conflict for a name in use.
         """
         kept = read_name(name)
         given = "" if password is not None else make_password()
@@ -277,12 +277,9 @@ class Accounts:
         """Change an account; raises NotFound, or Conflict where no administrator would be left."""
         user = self._book.change_user(name, role=role, shown=shown, disabled=disabled)
         given = {"role": role and role.value, "shown": shown, "disabled": disabled}
-        self.record(
-            "user.change",
-            by,
-            user.name,
-            **{what: value for what, value in given.items() if value is not None},
-        )
+        done = {what: value for what, value in given.items() if value is not None}
+        if done:
+            self.record("user.change", by, user.name, **done)
         return user
 
     def reset_password(self, name: str, *, by: By, password: str | None = None) -> str:
@@ -304,7 +301,7 @@ class Accounts:
     ) -> LoggedIn:
         """Change one's own password; all sessions end and a new one is opened.
 
-        Raises NotAllowed for a wrong current password, TooMany once too many were wrong, Malformed
+        Raises NotAllowed for a wrong current password, TooMany once too many were wrong, Unfit
         for a new one that will not do.
         """
         user = self._book.user(name)
@@ -315,7 +312,7 @@ class Accounts:
         self._book.forget_failures(attempt)
         check_password(password, name=user.name)
         if plain(password) == plain(current):
-            raise Malformed("新密码和现在的一样", where="password", fix="请换一个")
+            raise Unfit("新密码和现在的一样", where="password", fix="请换一个")
         changed = self._book.change_user(
             user.name, password_hash=self._passwords.hashed(password), must_change=False
         )
@@ -335,7 +332,7 @@ class Accounts:
     ) -> tuple[Token, str]:
         """A token and its secret, which nobody can see again.
 
-        Raises NotAllowed for a scope beyond the owner's role, Malformed for one that never ends.
+        Raises NotAllowed for a scope beyond the owner's role, Unfit for one that never ends.
         """
         user = self._book.user(owner)
         if _RANK[scope] > _RANK[user.role]:
@@ -343,7 +340,7 @@ class Accounts:
         if user.disabled is not None:
             raise Conflict(f"账号 {user.name} 已停用", fix="请先启用")
         if not timedelta(0) < lasts <= LONGEST_TOKEN:
-            raise Malformed("令牌的期限要在 1 到 3650 天之间", where="days")
+            raise Unfit("令牌的期限要在 1 到 3650 天之间", where="days")
         secret = TOKEN_PREFIX + secrets.token_urlsafe(32)
         token = self._book.add_token(
             digest(secret),

@@ -11,14 +11,31 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 from classifier.registry import Registry
 from service import access
 from service.accounts import Accounts, Lifetimes
-from service.api import accounts, openapi, predict, problems
+from service.api import (
+    accounts,
+    events,
+    exports,
+    openapi,
+    predict,
+    problems,
+    reviews,
+    submissions,
+)
 from service.api.routes import Role
 from service.passwords import Passwords
 from service.serving import ServedModel
 from service.settings import Settings
 from service.store import Store, open_store
+from service.webhook import read_target
 
-ROUTES = (*predict.ROUTES, *accounts.ROUTES)
+ROUTES = (
+    *predict.ROUTES,
+    *submissions.ROUTES,
+    *reviews.ROUTES,
+    *exports.ROUTES,
+    *events.ROUTES,
+    *accounts.ROUTES,
+)
 """All routes of the API."""
 
 PAGES: dict[str, Role] = {
@@ -56,6 +73,8 @@ def create_app(
     app.extensions["gaoqian.served"] = ServedModel(
         Registry(settings.models), interval=settings["reload_seconds"]
     )
+    app.extensions["gaoqian.webhook"] = read_target(settings)
+    app.extensions["gaoqian.seats"] = events.Seats(max(1, settings["threads"] // 2))
     if settings["behind_proxy"]:
         app.wsgi_app = ProxyFix(app.wsgi_app)  # type: ignore[method-assign]
     store = store or open_store(settings["database"])

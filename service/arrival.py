@@ -52,15 +52,16 @@ def into_store(
     *,
     read: Callable[[bytes, str], Sequence[Piece]],
     source: str,
+    scope: str,
 ) -> Receive:
-    """The way into a real store, for one folder or mailbox called `source`.
+    """The way into a real store, for one folder or mailbox.
 
     `model` gives the model to tag with, or None while there is none; `read(content, name)` the
-    articles in a file.
+    articles in a file. Submissions are shown as coming from `source`; keys hold within `scope`.
     """
 
     def take(content: bytes, *, name: str, key: str) -> Received:
-        use = KeyUse(scope=source, key=key, digest=key, keep=None)
+        use = KeyUse(scope=scope, key=key, digest=key, keep=None)
         earlier = store.submissions.reply_to(use)
         serving = model()
         if earlier is None:
@@ -72,7 +73,7 @@ def into_store(
         else:
             again = True
         ids = tuple(json.loads(earlier.body)) if earlier is not None else ()
-        names = {theme.slug: theme.name for theme in serving.themes} if serving else {}
+        names = {theme.slug: theme.name for theme in serving.manifest.themes} if serving else {}
         return Received(ids, tuple(_line(store, id, names) for id in ids), again)
 
     return take

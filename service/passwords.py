@@ -11,7 +11,7 @@ from itertools import pairwise
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
-from classifier.errors import Malformed
+from classifier.errors import Unfit
 
 LEAST, MOST = 10, 200
 """How many characters a password may have."""
@@ -70,18 +70,18 @@ def plain(password: str) -> str:
 
 
 def check_password(password: str, *, name: str) -> None:
-    """Raise Malformed, saying why, for a password that would soon be guessed.
+    """Raise Unfit, saying why, for a password that would soon be guessed.
 
     >>> check_password("河长巡", name="wang")
     Traceback (most recent call last):
-    classifier.errors.Malformed: 密码有 3 个字符。应有 10 到 200 个字符。
+    classifier.errors.Unfit: 密码有 3 个字符。应有 10 到 200 个字符。
     """
     typed = plain(password).casefold()
     if not LEAST <= len(typed) <= MOST:
-        raise Malformed(f"密码有 {len(typed)} 个字符", fix=f"应有 {LEAST} 到 {MOST} 个字符")
+        raise Unfit(f"密码有 {len(typed)} 个字符", fix=f"应有 {LEAST} 到 {MOST} 个字符")
     left = _surprises(typed.replace(name.casefold(), "#"))
     if left < _SURPRISES:
-        raise Malformed(
+        raise Unfit(
             f"密码太好猜：除去键盘顺序、连号、重复和常见词，只剩 {left} 个字符",
             fix="请换一个，例如几个不相干的词",
         )

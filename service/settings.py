@@ -17,6 +17,7 @@ from classifier.errors import SettingRefused
 
 PREFIX = "GAOQIAN_"
 CONFIG_VARIABLE = "GAOQIAN_CONFIG"
+MAIL_PASSWORD_VARIABLE = "GAOQIAN_MAIL_PASSWORD"  # noqa: S105 (a name; a secret is no setting)
 CONFIG_PLACES = ("gaoqian.toml", "/etc/gaoqian/gaoqian.toml")
 
 _CHECKOUT = Path(__file__).resolve().parent.parent
@@ -65,7 +66,28 @@ SETTINGS = (
     Setting("max_batch", 1000, "一次请求最多几篇", least=1, most=100_000),
     Setting("max_body_mb", 20, "请求和文件的大小上限，MB", least=1, most=1000),
     Setting("reload_seconds", 1.0, "每隔几秒查看是否换了模型", least=0.1, most=3600),
+    Setting("event_seconds", 50, "即时通知的一次连接最长几秒", least=1, most=300),
+    Setting("webhook_url", "", "来稿和审稿的每件事都通知这个地址；空为不通知"),
+    Setting("webhook_secret", "", "给通知签名的密钥，至少 16 个字符"),
     Setting("timeout", 60, "一个请求最长处理几秒", least=1, most=3600),
+    Setting("settle_seconds", 3.0, "看文件夹时，文件几秒不变才收", least=0.1, most=3600),
+    Setting("mail_host", "", "收稿邮箱的 IMAP 服务器"),
+    Setting("mail_port", 993, "IMAP 服务器的端口", least=1, most=65535),
+    Setting(
+        "mail_security",
+        "tls",
+        "与邮箱的连接怎样加密：tls、starttls，或 none（密码和来稿在网络上是明文）",
+        choices=("tls", "starttls", "none"),
+    ),
+    Setting("mail_ca", "", "邮箱服务器自建证书的文件；空为用系统信任的证书"),
+    Setting("mail_user", "", "收稿邮箱的用户名"),
+    Setting(
+        "mail_password_file",
+        "",
+        f"只存邮箱密码的文件；不用文件则设环境变量 {MAIL_PASSWORD_VARIABLE}",
+    ),
+    Setting("mail_folder", "INBOX", "收哪个邮箱文件夹里的来稿"),
+    Setting("mail_seconds", 60, "每隔几秒查看邮箱", least=5, most=86_400),
 )
 
 
@@ -107,7 +129,7 @@ def read_settings(environment: Mapping[str, str] = os.environ) -> Settings:
             values[name] = _checked(known[name], value, where=str(path))
             sources[name] = str(path)
     for variable, text in environment.items():
-        if not variable.startswith(PREFIX) or variable == CONFIG_VARIABLE:
+        if not variable.startswith(PREFIX) or variable in (CONFIG_VARIABLE, MAIL_PASSWORD_VARIABLE):
             continue
         name = variable.removeprefix(PREFIX).lower()
         if name not in known:
@@ -160,11 +182,15 @@ def _checked(setting: Setting, value: Any, *, where: str) -> Any:
         raise SettingRefused(f"{setting.name} 应是{wanted}，现在是 {value!r}", where=where)
     if setting.choices and value not in setting.choices:
         raise SettingRefused(
-            f"{setting.name} 现在是 {value!r}", where=where, fix=f"应是 {'、'.join(setting.choices)} 之一"
+            f"{setting.name} 现在是 {value!r}",
+            where=where,
+            fix=f"应是 {'、'.join(setting.choices)} 之一",
         )
     low, high = setting.least, setting.most
     if isinstance(value, int | float) and not (
         (low is None or value >= low) and (high is None or value <= high)
     ):
-        raise SettingRefused(f"{setting.name} 现在是 {value}", where=where, fix=f"应在 {low} 到 {high} 之间")
+        raise SettingRefused(
+            f"{setting.name} 现在是 {value}", where=where, fix=f"应在 {low} 到 {high} 之间"
+        )
     return value

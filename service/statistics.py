@@ -250,7 +250,7 @@ def to_xlsx(tables: Sequence[Table]) -> bytes:
         name = _NOT_IN_SHEET_NAME.sub("", table.title)[:31] or f"表{number}"
         sheet = workbook.create_sheet(name)
         for row in (table.head, *table.rows):
-            sheet.append([_cell(value) for value in row])
+            sheet.append([sheet_cell(value) for value in row])
         for cell in (*sheet[1], *sheet[sheet.max_row]):
             cell.font = bold
         sheet.freeze_panes = "B2"
@@ -264,5 +264,6 @@ def to_xlsx(tables: Sequence[Table]) -> bytes:
     return out.getvalue()
 
 
-def _cell(value: str | int) -> str | int:
+def sheet_cell(value: str | int) -> str | int:
+    """A value as it can stand in an XLSX cell."""
     return inert_cell(_NOT_IN_XML.sub("", value)[:_CELL_CHARS]) if isinstance(value, str) else value

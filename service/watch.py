@@ -71,6 +71,10 @@ class _StillWritten(Exception):
     """A file changed while it was read, or somebody has it open for writing."""
 
 
+class _Unreadable(Exception):
+    """The disk does not give a file's bytes."""
+
+
 class WatchedFolder:
     """One folder with its done/ and failed/; only one process may have it open.
 
@@ -229,18 +233,22 @@ class WatchedFolder:
             return self._move(name, seen, "failed", f"没有收下。{refusal}", tell=str(refusal))
         except (GaoqianError, OSError, _StillWritten):
             raise
+        except _Unreadable as error:
+            return self._put_aside(name, seen, f"从磁盘上读不出来（{error}）")
         except Exception as error:
             _LOG.exception("cannot take %s", shown)
-            tries = self._tries[name, seen] = self._tries.get((name, seen), 0) + 1
-            if tries < _TRIES:
-                raise _StillWritten from error
-            sentence = (
-                f"没有收下。{shown}：程序处理时出错（{type(error).__name__}），请报告技术员。"
-            )
-            return self._move(name, seen, "failed", sentence, tell=sentence)
-        return self._move(
-            name, seen, "done", _account(received), tell=f"{shown}：{_account(received)}"
-        )
+            fault = f"程序处理时出错（{type(error).__name__}），请报告技术员"
+            return self._put_aside(name, seen, fault)
+        account = _account(received)
+        return self._move(name, seen, "done", account, tell=f"{shown}：{account}")
+
+    def _put_aside(self, name: str, seen: _Seen, fault: str) -> Bin:
+        """What is wrong may pass; after a few tries the file is moved out of the others' way."""
+        tries = self._tries[name, seen] = self._tries.get((name, seen), 0) + 1
+        if tries < _TRIES:
+            raise _StillWritten
+        sentence = f"没有收下。{read_name(name)}：{fault}。"
+        return self._move(name, seen, "failed", sentence, tell=sentence)
 
     def _content(self, name: str, seen: _Seen) -> bytes:
         flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
@@ -252,7 +260,7 @@ class WatchedFolder:
             if error.errno in (errno.ELOOP, errno.ENXIO):  # it has become a link or a pipe
                 raise _StillWritten from None
             raise
-        with open(fd, "rb") as file:
+        with os.fdopen(fd, "rb") as file:
             status = os.fstat(fd)
             if _Seen.of(status) != seen or not stat.S_ISREG(status.st_mode) or _has_writer(fd):
                 raise _StillWritten
@@ -261,7 +269,10 @@ class WatchedFolder:
                     f"文件有 {status.st_size / _MIB:.1f} MB，上限是 {self._most_bytes / _MIB:g} MB",
                     fix="请去掉图片或拆成几份再投",
                 )
-            content = file.read(self._most_bytes + 1)
+            try:
+                content = file.read(self._most_bytes + 1)
+            except OSError as error:
+                raise _Unreadable(error.strerror) from error
             if _Seen.of(os.fstat(fd)) != seen or len(content) != seen.size:
                 raise _StillWritten
         return content
@@ -348,7 +359,7 @@ def _exists(fd: int, name: str) -> bool:
 
 def _write(fd: int, name: str, text: str) -> None:
     flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
-    with open(os.open(name, flags, 0o660, dir_fd=fd), "w", encoding="utf-8") as file:
+    with os.fdopen(os.open(name, flags, 0o660, dir_fd=fd), "w", encoding="utf-8") as file:
         file.write(text)
         file.flush()
         os.fsync(file.fileno())

@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from datetime import datetime, timedelta
 from pathlib import Path
+from threading import Barrier
 from typing import Any
 
 import pytest
@@ -23,10 +24,10 @@ from classifier.errors import (
     Conflict,
     GaoqianError,
     LoginNeeded,
-    Malformed,
     NotAllowed,
     NotFound,
     TooMany,
+    Unfit,
 )
 from service.accounts import Accounts, Lifetimes, Throttle, digest, neighbourhood, read_name
 from service.passwords import Passwords, make_password
@@ -64,7 +65,7 @@ def refusal(work: Callable[..., object], *given: object, **named: object) -> Gao
 @given(st.text(max_size=60))
 def test_a_name_once_read_reads_as_itself(name: str) -> None:
     """What is kept of a name does not change when it is read again, and has no space or sign."""
-    with suppress(Malformed):
+    with suppress(Unfit):
         kept = read_name(name)
         assert read_name(kept) == kept
         assert not set(kept) & set(" /\\<>\"'&?#%\t\n")
@@ -153,6 +154,53 @@ def test_after_five_wrong_passwords_the_right_one_waits(accounts: Accounts, cloc
         refusal(accounts.log_in, "王编辑", "不对不对不对", address=DESK)
     clock.now += timedelta(minutes=15, seconds=1)
     assert accounts.log_in("王编辑", GOOD, address=DESK).user.name == "王编辑"
+
+
+def test_trying_while_shut_out_does_not_prolong_it(accounts: Accounts, clock: Clock) -> None:
+    """The quarter of an hour counts from the wrong passwords, not from knocking meanwhile."""
+    for _ in range(5):
+        refusal(accounts.log_in, "王编辑", "不对不对不对", address=DESK)
+    clock.now += timedelta(minutes=10)
+    for _ in range(6):
+        assert isinstance(refusal(accounts.log_in, "王编辑", GOOD, address=DESK), TooMany)
+    clock.now += timedelta(minutes=5, seconds=1)
+
+    assert accounts.log_in("王编辑", GOOD, address=DESK)
+
+
+def test_guesses_at_the_same_instant_do_not_slip_by(accounts: Accounts) -> None:
+    """Of ten guesses that all begin before the first has failed, at most five are looked at."""
+    book, line = accounts._book, Barrier(10)
+
+    class Together:
+        def __getattr__(self, name: str) -> object:
+            return getattr(book, name)
+
+        def record_failure(self, name: str, address: str) -> None:
+            line.wait(20)
+            book.record_failure(name, address)
+
+    together: Any = Together()
+    accounts._book = together
+
+    def guess(_: int) -> type[GaoqianError]:
+        return type(refusal(accounts.log_in, "王编辑", "不对不对不对", address=DESK))
+
+    with ThreadPoolExecutor(10) as threads:
+        told = list(threads.map(guess, range(10)))
+
+    assert set(told) <= {LoginNeeded, TooMany}
+    assert told.count(LoginNeeded) <= 5
+
+
+def test_a_subscriber_of_ipv6_gets_no_guesses_from_changing_address(accounts: Accounts) -> None:
+    """The addresses of one /64 are one to the throttle."""
+    told = [
+        type(refusal(accounts.log_in, "王编辑", "不对不对", address=f"2001:db8:1:2::{n}"))
+        for n in range(1, 8)
+    ]
+
+    assert told == [LoginNeeded] * 5 + [TooMany] * 2
 
 
 def test_names_that_do_not_exist_are_throttled_like_those_that_do(accounts: Accounts) -> None:
@@ -275,8 +323,8 @@ def test_changing_a_password_takes_the_old_one_and_a_good_new_one(accounts: Acco
     def change(current: str, new: str) -> type[GaoqianError]:
         return type(refusal(accounts.change_password, "王编辑", current, new, address=DESK))
 
-    assert change(GOOD, "1234567890") is Malformed
-    assert change(GOOD, GOOD) is Malformed
+    assert change(GOOD, "1234567890") is Unfit
+    assert change(GOOD, GOOD) is Unfit
     assert [change("不对不对", make_password()) for _ in range(6)] == [NotAllowed] * 5 + [TooMany]
 
 

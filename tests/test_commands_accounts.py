@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 import json
 import os
 import re
@@ -11,24 +12,18 @@ import subprocess
 import sys
 import time
 import urllib.request
-from datetime import UTC, datetime
 from pathlib import Path
 
-from desks import FAST
+import click
+import pytest
+from click.testing import CliRunner
+from desks import GOOD
 
+from classifier.errors import Conflict, NotFound, Unfit
 from service.accounts import Accounts
+from service.cli import gaoqian
 from service.store import open_store
-
-
-def run(*arguments: str, environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "service.cli", *arguments],
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=60,
-    )
+from service.store.records import Role
 
 
 def started(environment: dict[str, str]) -> tuple[subprocess.Popen[str], str, str]:
@@ -102,40 +97,86 @@ def test_serve_refuses_to_stand_open(tmp_path: Path) -> None:
         "GAOQIAN_LOGIN": "off",
         "GAOQIAN_HOST": "0.0.0.0",
     }
-    done = run("serve", environment=environment)
+    done = subprocess.run(
+        [sys.executable, "-m", "service.cli", "serve"],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
 
     assert done.returncode == 1 and "免登录只能用于" in done.stderr
     assert "Traceback" not in done.stderr
 
 
 def test_accounts_from_the_command_line(tmp_path: Path) -> None:
-    """What the technician makes there works here; refusals are sentences and exit code 1."""
-    path = str(tmp_path / "desk.db")
-    environment = {**os.environ, "GAOQIAN_DATABASE": path}
+    """What the technician makes there works here; refusals are our own errors, not tracebacks."""
+    path = str(tmp_path / "gaoqian.db")
 
-    def say(*arguments: str) -> subprocess.CompletedProcess[str]:
-        return run(*arguments, environment=environment)
+    def say(*words: str) -> str:
+        told = CliRunner().invoke(gaoqian, words, standalone_mode=False)
+        if told.exception is not None:
+            raise told.exception
+        return told.stdout
 
-    added = say("users", "add", "王编辑", "--role", "administrator")
-    assert added.returncode == 0, added.stderr
-    password = added.stdout.split("：")[1].split()[0]
-    program = say("users", "add", "采编系统", "--program")
-    assert program.returncode == 0, program.stderr
-    secret = say("tokens", "add", "采编系统", "--name", "CMS", "--days", "30").stdout.strip()
-    again = say("users", "add", "王编辑")
-    assert again.returncode == 1 and "Traceback" not in again.stderr
-    last = say("users", "disable", "王编辑")
-    assert last.returncode == 1 and "管理员" in last.stderr
-    assert json.loads(say("tokens", "list", "--json").stdout)["hint"] == secret[:7]
-    listed = [json.loads(line) for line in say("users", "list", "--json").stdout.splitlines()]
+    password = say("users", "add", "王编辑", "--role", "administrator").split("：")[1].split()[0]
+    say("users", "add", "采编系统", "--program")
+    secret = say("tokens", "add", "采编系统", "--name", "CMS", "--days", "30").strip()
+    with pytest.raises(Conflict):
+        say("users", "add", "王编辑")
+    with pytest.raises(Conflict, match="管理员"):
+        say("users", "disable", "王编辑")
+    with pytest.raises(NotFound):
+        say("users", "password", "没有这人")
+    with pytest.raises(click.UsageError):
+        say("users", "add", "x", "--program", "--ask")
+    assert json.loads(say("tokens", "list", "--json"))["hint"] == secret[:7]
+    listed = [json.loads(line) for line in say("users", "list", "--json").splitlines()]
     assert {one["name"]: one["program"] for one in listed} == {"王编辑": False, "采编系统": True}
 
-    store = open_store(path, clock=lambda: datetime.now(UTC))
-    accounts = Accounts(store.accounts, clock=lambda: datetime.now(UTC), passwords=FAST)
+    store = open_store(path)
+    accounts = Accounts(store.accounts, clock=store.clock)
     assert accounts.log_in("王编辑", password, address="").user.must_change
+    given = say("users", "password", "王编辑").split("：")[1].split()[0]
+    assert accounts.log_in("王编辑", given, address="").user.role is Role.ADMINISTRATOR
     holder = accounts.by_token(secret)
     assert holder is not None and holder.name == "采编系统"
+    assert say("users", "role", "采编系统", "reader") == "采编系统 现在是 reader。\n"
+    lowered = accounts.by_token(secret)
+    assert lowered is not None and lowered.role is Role.READER
     (number,) = [one.id for one in accounts.tokens()]
-    assert say("tokens", "revoke", str(number)).returncode == 0
+    say("tokens", "revoke", str(number))
     assert accounts.by_token(secret) is None
+    assert "已作废" in say("tokens", "list", "--user", "采编系统")
+    say("users", "disable", "采编系统")
+    assert "已停用  只凭令牌" in say("users", "list")
+    say("users", "enable", "采编系统")
+    assert "已停用" not in say("users", "list")
+    by = {entry.by for entry in accounts.audit(limit=99) if entry.action == "token.revoke"}
+    assert by == {f"{getpass.getuser()}（命令行）"}
     store.close()
+
+
+def test_a_password_may_be_typed_instead(tmp_path: Path) -> None:
+    """With --ask it is asked for twice, held to the rules, and not to be changed at login."""
+    typed = f"{GOOD}\n{GOOD}\n"
+    made = CliRunner().invoke(gaoqian, ["users", "add", "王编辑", "--ask"], input=typed)
+    weak = CliRunner().invoke(
+        gaoqian, ["users", "add", "李编辑", "--ask"], input="1234567890\n1234567890\n"
+    )
+
+    assert made.exit_code == 0 and GOOD not in made.output
+    assert isinstance(weak.exception, Unfit)
+    store = open_store(str(tmp_path / "gaoqian.db"))
+    accounts = Accounts(store.accounts, clock=store.clock)
+    assert not accounts.log_in("王编辑", GOOD, address="").user.must_change
+    store.close()
+
+
+def test_the_password_of_a_database_is_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`gaoqian config` can be pasted into a letter."""
+    monkeypatch.setenv("GAOQIAN_DATABASE", "postgresql://desk:gehe:im@10.0.0.5/gaoqian")
+
+    told = CliRunner().invoke(gaoqian, ["config"]).output
+    assert "gehe" not in told and "postgresql://desk:***@10.0.0.5/gaoqian" in told

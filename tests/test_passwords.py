@@ -7,7 +7,7 @@ from desks import FAST
 from hypothesis import given
 from hypothesis import strategies as st
 
-from classifier.errors import Malformed
+from classifier.errors import Unfit
 from service.passwords import check_password, make_password
 
 
@@ -49,14 +49,14 @@ def test_an_account_without_password_lets_nobody_in(password: str) -> None:
 )
 def test_passwords_tried_first_are_refused(password: str) -> None:
     """What stands at the top of every list of passwords is not accepted, however it is typed."""
-    with pytest.raises(Malformed):
+    with pytest.raises(Unfit):
         check_password(password, name="王编辑")
 
 
 @given(st.characters(), st.integers(10, 200))
 def test_one_character_over_and_over_is_no_password(character: str, times: int) -> None:
     """Length alone does not make a password."""
-    with pytest.raises(Malformed):
+    with pytest.raises(Unfit):
         check_password(character * times, name="王编辑")
 
 

@@ -21,7 +21,7 @@ from classifier.article import Article
 from classifier.errors import CorpusRefused
 from classifier.features import displace, hashed_keys
 from classifier.model import Arrays, Classifier, Manifest, digest, sigmoid
-from classifier.tokens import current_tokenizer, open_tokenizer
+from classifier.tokens import current_tokenizer, dictionary_digest, open_tokenizer
 from training.cutoffs import choose_cutoffs, fit_calibration
 from training.duplicates import duplicate_groups
 from training.labelled import Corpus
@@ -94,7 +94,7 @@ def train(
         )
         cutoffs.append(theme_cutoffs)
         promises.append(promise)
-    training = _provenance(corpus, recipe, user_words)
+    training = provenance(corpus, recipe, user_words)
     manifest = Manifest(
         id=f"{now:%Y%m%d}-{training['digest'][:6]}",
         created=now.isoformat(timespec="seconds"),
@@ -218,21 +218,13 @@ def export(pipeline: Pipeline) -> Arrays:
     )
 
 
-def _provenance(corpus: Corpus, recipe: Recipe, user_words: Sequence[str]) -> dict[str, Any]:
-    """What the model was made from; its digest is in the version id."""
-    articles = [
-        [
-            labelled.article.id,
-            labelled.article.title,
-            labelled.article.text,
-            *sorted(labelled.themes),
-        ]
-        for labelled in corpus.articles
-    ]
+def provenance(corpus: Corpus, recipe: Recipe, user_words: Sequence[str]) -> dict[str, Any]:
+    """What a model of these would be made from; its digest is in the version id."""
     made_from = {
-        "corpus": digest(json.dumps(articles, ensure_ascii=False).encode()),
+        "corpus": corpus_digest(corpus),
         "recipe": recipe.as_json(),
         "user_words": [*user_words],
+        "dictionary": dictionary_digest(),
         "cleaning": cleaning.VERSION,
         "scikit_learn": version("scikit-learn"),
         "gaoqian": version("gaoqian"),
@@ -247,6 +239,15 @@ def _provenance(corpus: Corpus, recipe: Recipe, user_words: Sequence[str]) -> di
         "articles": len(corpus.articles),
         "per_theme": counts,
     }
+
+
+def corpus_digest(corpus: Corpus) -> str:
+    """One number for all articles and their labels, in their order."""
+    articles = [
+        [one.article.id, one.article.title, one.article.text, *sorted(one.themes)]
+        for one in corpus.articles
+    ]
+    return digest(json.dumps(articles, ensure_ascii=False).encode())
 
 
 def _with_probes(manifest: Manifest, arrays: Arrays, corpus: Corpus, count: int = 8) -> Manifest:

@@ -17,7 +17,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,6 +30,7 @@ from training.holdout import held_out
 from training.labelled import Corpus, Labelled
 from training.measure import lower_bounds
 from training.pipeline import Recipe, build_pipeline, label_matrix, read_features
+from training.verdict import Comparison, Flip, Outcome, PinnedOutcome, PromiseCheck, Verdict
 
 Floats = NDArray[np.float64]
 Labels = NDArray[np.bool_]
@@ -62,108 +62,6 @@ class Pinned:
 
     article: Article
     themes: frozenset[str]
-
-
-class Outcome(StrEnum):
-    """What the comparison says of one theme."""
-
-    BETTER = "better"
-    EQUAL = "equal"  # not shown to be better, shown not to be worse than the margin
-    WORSE = "worse"  # may be worse than the margin
-    UNCLEAR = "unclear"  # too few articles to tell, and no clear loss
-    NEW = "new"  # the serving model does not have it
-    LOST = "lost"  # the candidate does not have it
-
-
-@dataclass(frozen=True, slots=True)
-class Comparison:
-    """One theme, or the mean of those both have, under both models."""
-
-    slug: str  # "" for the mean
-    name: str
-    support: int  # judging articles that have it
-    serving: float | None  # F1
-    candidate: float | None  # F1
-    difference: float | None
-    low: float | None  # 95 % interval of the difference
-    high: float | None
-    outcome: Outcome
-    sentence: str
-
-    @property
-    def passed(self) -> bool:
-        """Whether nothing stands against the candidate here."""
-        return self.outcome not in (Outcome.WORSE, Outcome.LOST)
-
-
-@dataclass(frozen=True, slots=True)
-class PromiseCheck:
-    """A theme's promised precision, looked at on the judging articles."""
-
-    slug: str
-    name: str
-    wanted: float
-    settled: int  # judging articles that the candidate settles as having the theme
-    right: int
-    low: float  # 95 % interval of the precision
-    high: float
-    passed: bool
-    sentence: str
-
-
-@dataclass(frozen=True, slots=True)
-class Flip:
-    """A judging article that the two models tag differently."""
-
-    id: str
-    title: str
-    text: str
-    labelled: tuple[str, ...]
-    serving: tuple[str, ...]
-    candidate: tuple[str, ...]
-
-    @property
-    def better(self) -> bool | None:
-        """Whether the candidate is nearer to the label; None where both miss it alike."""
-        before, after = (
-            len(set(self.labelled) ^ set(themes)) for themes in (self.serving, self.candidate)
-        )
-        return None if before == after else after < before
-
-
-@dataclass(frozen=True, slots=True)
-class PinnedOutcome:
-    """What became of a pinned article."""
-
-    id: str
-    title: str
-    wanted: tuple[str, ...]
-    found: tuple[str, ...]
-
-    @property
-    def passed(self) -> bool:
-        """Whether it came out right."""
-        return set(self.wanted) == set(self.found)
-
-
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """What the gate says, and on what grounds."""
-
-    candidate: str
-    serving: str | None
-    promoted: bool
-    reasons: tuple[str, ...]  # of a refusal; empty otherwise
-    sentence: str
-    notes: tuple[str, ...]
-    judged: int  # articles
-    since: str  # date of the oldest that has one, "" where none has
-    mean: Comparison | None
-    themes: tuple[Comparison, ...]
-    promises: tuple[PromiseCheck, ...]
-    pinned: tuple[PinnedOutcome, ...]
-    flips: tuple[Flip, ...]
-    flipped: int  # in all, of which `flips` are kept
 
 
 def judge(
@@ -208,7 +106,8 @@ def judge(
         flips = _flips(judges, old.accepted, new.accepted)
     promises = _check_promises(candidate.manifest, incumbent, truth, new.probabilities)
     outcomes = _pinned(candidate, pinned)
-    reasons = [one.sentence for one in (*comparisons, *promises) if not one.passed]
+    reasons = [one.sentence for one in comparisons if not one.passed]
+    reasons += [one.sentence for one in promises if not one.passed]
     reasons += [
         f"必须标对的《{one.title or one.id}》标成了{_listed(one.found)}，应是{_listed(one.wanted)}"
         for one in outcomes
@@ -278,7 +177,7 @@ def _stand_in(
 
 
 def _recipe(manifest: Manifest) -> Recipe:
-    known = {name for name in Recipe.__slots__}
+    known = set(Recipe.__slots__)
     stored = manifest.training.get("recipe", {})
     return Recipe(**{name: value for name, value in stored.items() if name in known})
 
@@ -485,9 +384,7 @@ def _pinned(candidate: Trained, pinned: Sequence[Pinned]) -> tuple[PinnedOutcome
     )
     return tuple(
         PinnedOutcome(one.article.id, one.article.title, tuple(sorted(one.themes)), tagging.themes)
-        for one, tagging in zip(
-            pinned, model.tag_many(one.article for one in pinned), strict=True
-        )
+        for one, tagging in zip(pinned, model.tag_many(one.article for one in pinned), strict=True)
     )
 
 

@@ -29,8 +29,7 @@ def held_out(
         clusters[group].append(place)
     chosen = np.zeros(len(articles), dtype=bool)
     dated = {
-        group: max(articles[place].date for place in places)
-        for group, places in clusters.items()
+        group: max(articles[place].date for place in places) for group, places in clusters.items()
     }
     for has_date in (True, False):
         own = [group for group in clusters if bool(dated[group]) is has_date]

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 import json
+import zlib
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
@@ -13,15 +15,18 @@ from typing import Any
 import jinja2
 import joblib
 
+from classifier.article import Article
 from classifier.errors import GaoqianError
 from classifier.model import ARRAYS, MANIFEST, Manifest, pack, write_manifest
 from classifier.registry import write_folder
 from training.evaluation import evaluate_training
-from training.fit import Tell, Trained, train
-from training.labelled import BUNDLED, read_corpus
+from training.fit import Tell, Trained, corpus_digest, train
+from training.labelled import BUNDLED, Corpus, Labelled, read_corpus
 from training.pipeline import Recipe
 
 REPORT, REPORT_PAGE, PIPELINE = "report.json", "report.html", "pipeline.joblib"
+LEARNED = "learned.jsonl.gz"
+_MAX_LEARNED = 4_000_000_000  # bytes of JSON
 
 
 def run_training(
@@ -65,9 +70,49 @@ def model_files(trained: Trained, manifest: Manifest, report: dict[str, Any]) ->
         MANIFEST: write_manifest(manifest, packed),
         REPORT: (json.dumps(report, ensure_ascii=False, indent=1) + "\n").encode(),
         REPORT_PAGE: report_page(manifest, report).encode(),
+        LEARNED: learned_file(trained.corpus),
         # For people with notebooks; the service never opens it.
         PIPELINE: pipeline.getvalue(),
     }
+
+
+def learned_file(corpus: Corpus) -> bytes:
+    """What a model learned from, so that the next one can be judged against it fairly."""
+    lines = [
+        json.dumps(
+            {
+                "id": one.article.id,
+                "title": one.article.title,
+                "text": one.article.text,
+                "themes": sorted(one.themes),
+                "date": one.date,
+            },
+            ensure_ascii=False,
+        )
+        for one in corpus.articles
+    ]
+    return gzip.compress("".join(f"{line}\n" for line in lines).encode(), mtime=0)
+
+
+def read_learned(folder: Path, manifest: Manifest) -> Corpus | None:
+    """What the model in a folder learned from; None where the folder does not truly say."""
+    try:
+        with gzip.open(folder / LEARNED) as stream:
+            content = stream.read(_MAX_LEARNED + 1)
+        records = [json.loads(line) for line in content.decode().split("\n") if line]
+        articles = tuple(
+            Labelled(
+                Article(record["text"], record["title"], record["id"]),
+                frozenset(record["themes"]),
+                where=f"{folder.name}/{LEARNED}",
+                date=record["date"],
+            )
+            for record in records
+        )
+    except (OSError, EOFError, ValueError, KeyError, TypeError, zlib.error):
+        return None
+    corpus = Corpus(articles, manifest.themes)
+    return corpus if corpus_digest(corpus) == manifest.training.get("corpus") else None
 
 
 def report_page(manifest: Manifest, report: dict[str, Any]) -> str:

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from flask import Response, request
 from flask.typing import ResponseReturnValue
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from classifier.errors import Conflict, Malformed, NotAllowed, NotFound
 from service import access
@@ -47,7 +47,9 @@ class NewUserBody(bodies.Incoming):
 
 
 class UserChangeBody(bodies.Incoming):
-    """要改的几项"""
+    """要改的几项，至少一项"""
+
+    model_config = ConfigDict(json_schema_extra={"minProperties": 1})
 
     role: AccountRole | None = None
     shown: bodies.Text | None = Field(None, min_length=1, max_length=40)
@@ -59,7 +61,7 @@ class NewTokenBody(bodies.Incoming):
 
     name: bodies.Text = Field(min_length=1, max_length=100, description="给谁用、做什么用")
     scope: AccountRole = Field(description="权限，不超过自己的")
-    days: int = Field(365, ge=1, le=3650, description="几天后失效")
+    days: bodies.Whole = Field(365, ge=1, le=3650, description="几天后失效")
 
 
 class MeReply(BaseModel):
@@ -330,6 +332,7 @@ def _entry(entry: AuditEntry) -> AuditReply:
 
 
 _BODY = (400, 413, 415)
+_RULED = (*_BODY, 422)
 
 ROUTES = (
     Route(
@@ -351,7 +354,7 @@ ROUTES = (
         "改自己的密码",
         reply=MeReply,
         bodies=(PasswordBody,),
-        refusals=(*_BODY, 409, 429, 507),
+        refusals=(*_RULED, 409, 429, 507),
         role="reader",
     ),
     Route("GET", "/v1/users", list_users, "全部账号", reply=UsersReply, role="administrator"),
@@ -362,7 +365,7 @@ ROUTES = (
         "新建账号",
         reply=NewUserReply,
         bodies=(NewUserBody,),
-        refusals=(*_BODY, 409, 507),
+        refusals=(*_RULED, 409, 507),
         role="administrator",
         status=201,
     ),
@@ -400,7 +403,7 @@ ROUTES = (
         "新开接口令牌，须登录",
         reply=NewTokenReply,
         bodies=(NewTokenBody,),
-        refusals=(*_BODY, 409, 507),
+        refusals=(*_RULED, 409, 507),
         role="reader",
         status=201,
     ),

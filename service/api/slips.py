@@ -89,7 +89,7 @@ Moment = Annotated[
 ]
 Flag = Annotated[bool, BeforeValidator(_flag)]
 Slug = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,47}$")]
-Id = Annotated[str, Field(min_length=1, max_length=40)]
+Id = Annotated[str, Field(pattern="^[0-9a-z]{1,40}$")]
 Version = Annotated[int, Field(ge=1, le=2**31 - 1)]
 
 
@@ -151,6 +151,13 @@ class ExportQuery(Filters):
     """导出哪些来稿，怎样排"""
 
     order: Literal["doubtful", "newest", "oldest"] = Field("oldest", description="排序")
+
+
+class StatisticsQuery(bodies.Query):
+    """哪段时间"""
+
+    from_: Moment | None = Field(None, alias="from", description="此日或此刻起；北京时间")
+    to: Moment | None = Field(None, description="到此日（含）或此刻（不含）；北京时间")
 
 
 class FacetsQuery(bodies.Query):
@@ -249,9 +256,7 @@ class SplitFile(SplitFields):
 class SentFiles(FormFields):
     """文件：docx、pdf（有文字层）、txt、html、eml"""
 
-    files: list[_File] = Field(
-        min_length=1, description="一个或几个文件；要么全存，要么全不存"
-    )
+    files: list[_File] = Field(min_length=1, description="一个或几个文件；要么全存，要么全不存")
 
 
 class ReviewBody(bodies.Incoming):
@@ -264,18 +269,11 @@ class ReviewBody(bodies.Incoming):
     version: Version | None = Field(None, description="看到的是第几版；已被改过则 412")
 
 
-class BulkFilters(bodies.Incoming):
+class BulkFilters(Filters):
     """按条件找出的全部来稿"""
 
-    theme: Text | None = Field(None, max_length=48)
-    decision: DecisionWord | None = None
-    state: StateWord | None = None
-    place: Text | None = Field(None, max_length=200)
-    name: Text | None = Field(None, max_length=200)
-    source: Text | None = Field(None, max_length=200)
-    text: Text | None = Field(None, max_length=200)
-    page: Text | None = Field(None, max_length=40)
-    from_: Moment | None = Field(None, alias="from")
+    model_config = bodies.Incoming.model_config
+
     to: Moment = Field(description="列表答复里的 at：之后才到的、没看见的不动")
 
 
@@ -429,6 +427,21 @@ class FacetsReply(BaseModel):
     sources: list[FacetReply]
 
 
+class TableReply(BaseModel):
+    """一张统计表；最后一行是合计"""
+
+    by: Literal["town", "name", "theme", "month"]
+    title: str
+    head: list[str]
+    rows: list[list[str | int]]
+
+
+class StatisticsReply(BaseModel):
+    """发稿统计，重复来稿不计"""
+
+    tables: list[TableReply]
+
+
 class SplitArticle(BaseModel):
     """拆出的一篇"""
 
@@ -480,7 +493,7 @@ def told(submission: Submission, lock: Lock | None = None) -> dict[str, Any]:
         "model": tagging.model if tagging else None,
         "doubt": round(submission.doubt, 4),
         "title": submission.title,
-        "lead": submission.text[:LEAD],
+        "lead": " ".join(submission.text[: 2 * LEAD].split())[:LEAD],
         "external_id": submission.external_id,
         "source": submission.source,
         "by": submission.by,

@@ -12,6 +12,7 @@ from urllib.parse import quote
 
 from flask import Response, current_app, request
 from flask.typing import ResponseReturnValue
+from pydantic import BaseModel
 from pydantic_core import from_json
 
 from classifier.errors import (
@@ -89,9 +90,7 @@ def list_submissions() -> ResponseReturnValue:
     """One page of the queue."""
     asked = bodies.read_query(request, slips.ListQuery)
     at = store().clock()
-    query = asked.query(
-        order=Order(asked.order), free_for=asker().name if asked.free else None
-    )
+    query = asked.query(order=Order(asked.order), free_for=asker().name if asked.free else None)
     found = store().submissions.page(query, limit=asked.limit, cursor=asked.cursor)
     locks = store().reviews.locks([one.id for one in found.items])
     count = store().submissions.count(query, most=COUNTED_UP_TO) if asked.count else None
@@ -205,7 +204,7 @@ def known_id(id: str) -> str:
     return id
 
 
-def _sent() -> tuple[bodies.Incoming, tuple[File, ...]]:
+def _sent() -> tuple[BaseModel, tuple[File, ...]]:
     """What was sent, checked, with the files beside it."""
     if request.mimetype != "multipart/form-data":
         kinds = (slips.SentArticle, slips.SentArticles, slips.SentPage)
@@ -220,13 +219,15 @@ def read_files(field: str) -> tuple[File, ...]:
     """The files of a form, all under one name; raises Malformed."""
     strange = {*request.files} - {field}
     if strange or not request.files:
-        raise Malformed("没有文件" if not strange else "没有这一项", where=field, fix="格式见 /docs")
+        raise Malformed(
+            "没有文件" if not strange else "没有这一项", where=field, fix="格式见 /docs"
+        )
     return tuple(
         File(read_name(one.filename or ""), one.read()) for one in request.files.getlist(field)
     )
 
 
-def _key(sent: bodies.Incoming, files: Sequence[File]) -> KeyUse | None:
+def _key(sent: BaseModel, files: Sequence[File]) -> KeyUse | None:
     key = request.headers.get("Idempotency-Key")
     if key is None:
         return None
@@ -260,7 +261,7 @@ def _model() -> Classifier | None:
         return None  # what came in is kept all the same, and tagged later
 
 
-def _pieces(sent: bodies.Incoming, files: Sequence[File]) -> Sequence[Piece]:
+def _pieces(sent: BaseModel, files: Sequence[File]) -> Sequence[Piece]:
     match sent:
         case slips.SentArticle():
             return [sent.piece()]

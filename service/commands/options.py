@@ -15,13 +15,24 @@ model_option = click.option(
 )
 
 
-def open_model(chosen: str | None) -> Classifier:
-    """The current model, a version by its id, or one in a folder of its own."""
-    from classifier.model import MANIFEST, load
+def model_folder(chosen: str | None) -> Path:
+    """The folder of the current model, of a version by its id, or one named as a folder."""
+    from classifier.model import MANIFEST
     from classifier.registry import Registry
     from service.settings import read_settings
 
     if chosen is not None and Path(chosen).is_dir():
         folder = Path(chosen)
-        return load(folder) if (folder / MANIFEST).exists() else Registry(folder).load()
-    return Registry(read_settings().models).load(chosen)
+        if (folder / MANIFEST).exists():
+            return folder
+        registry, chosen = Registry(folder), None
+    else:
+        registry = Registry(read_settings().models)
+    return registry.path(chosen or registry.current_id())
+
+
+def open_model(chosen: str | None) -> Classifier:
+    """The model in `model_folder`; raises ModelRefused with the cause."""
+    from classifier.model import load
+
+    return load(model_folder(chosen))

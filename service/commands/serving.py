@@ -38,13 +38,15 @@ def serve(host: str | None, port: int | None, workers: int | None) -> None:
 
 
 def _tell_who_may(app: Flask, settings: Settings) -> None:
+    from service.access import is_loopback
+
     if not app.extensions["gaoqian.login"]:
         click.echo("本机单人使用，不要登录：能用这台电脑的人都能用稿签。", err=True)
         return
     password = app.extensions["gaoqian.accounts"].first_administrator()
     if password:
         click.echo(f"已建立管理员 admin，密码（只显示这一次，首次登录须改）：{password}", err=True)
-    if not settings["behind_proxy"]:
+    if not (settings["behind_proxy"] or is_loopback(settings["host"])):
         click.echo(
             "注意：没有经 TLS，登录内容在网络上是明文；请放在 nginx 后面，见 behind_proxy。",
             err=True,
@@ -54,8 +56,14 @@ def _tell_who_may(app: Flask, settings: Settings) -> None:
 def _run(app: Flask, settings: Settings) -> None:
     from gunicorn.app.base import BaseApplication
 
-    def follow_the_pointer(_: Any) -> None:
+    from service.webhook import Courier
+
+    def begin(worker: Any) -> None:
         app.extensions["gaoqian.served"].watch()
+        app.extensions["gaoqian.stopping"] = lambda: not worker.alive
+        target = app.extensions["gaoqian.webhook"]
+        if target is not None:
+            Courier(app.extensions["gaoqian.store"], target).start()
 
     options = {
         "bind": f"{settings['host']}:{settings['port']}",
@@ -68,7 +76,7 @@ def _run(app: Flask, settings: Settings) -> None:
         "preload_app": True,
         "loglevel": "warning",
         "proc_name": "gaoqian",
-        "post_worker_init": follow_the_pointer,
+        "post_worker_init": begin,
         "control_socket_disable": True,
         # What a proxy says counts only with behind_proxy, and then in the app.
         "forwarded_allow_ips": "",
@@ -94,4 +102,6 @@ def config() -> None:
         value, source = settings[setting.name], settings.sources[setting.name]
         if setting.name == "database":
             value = re.sub(r"(://[^:/@]*:)[^@]*@", r"\1***@", value)
+        if setting.name == "webhook_secret" and value:
+            value = "***"
         click.echo(f"{setting.name} = {value}    # {setting.help}（{source}；{setting.variable}）")

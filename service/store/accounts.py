@@ -44,8 +44,9 @@ class Accounts:
 
         def store(connection: Connection) -> User:
             user = self._new(name, role, password_hash, shown, must_change)
-            taken = self._database.insert(users).values(**_user_row(user))
-            if connection.execute(taken.on_conflict_do_nothing()).rowcount == 0:
+            added = self._database.insert(users).values(**_user_row(user))
+            free = added.on_conflict_do_nothing().returning(users.c.key)
+            if connection.scalar(free) is None:
                 raise Conflict("这个用户名已有人用", where=name, fix="请换一个")
             return user
 

@@ -20,7 +20,7 @@ from typing import Any, TypeVar
 from sqlalchemy import Connection, Engine, Table, create_engine, event, text
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError
+from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolExhausted
 
 from classifier.errors import Busy, ExtraMissing, GaoqianError, SettingRefused, StorageFull
@@ -33,6 +33,7 @@ _WRITES = "gaoqian_writes"
 _ALONE = 0x6761_6F71  # any number of our own: advisory locks are one space per database
 
 _NO_ROOM = {"53100"}
+_AWAY = {"08", "53", "55", "57"}
 _RACES = {"40001", "40P01", "23505"}  # serialisation, deadlock, unique
 
 Work = TypeVar("Work")
@@ -128,12 +129,12 @@ def _refusal(error: DBAPIError, url: URL) -> GaoqianError | None:
         return StorageFull("数据库所在的磁盘已满，没有存下", fix="请腾出磁盘空间后重发")
     if state in _RACES:
         return Raced("同一记录正被别的请求写入", fix="请稍后再试")
-    # Shut down, starting, too many connections, out of memory, waited too long, read-only, or
-    # (without a state) a connection that broke.
-    if state is None and not isinstance(cause, Exception):
-        return None
-    unreachable = state is None or state[:2] in {"08", "53", "57", "55"} or state == "25006"
-    return Busy("数据库暂时连不上", where=where, fix="请稍后再试") if unreachable else None
+    # Shut down, starting, too many connections, out of memory, waited too long, read-only; or,
+    # without a state, a connection that broke or never came about.
+    broken = isinstance(error, OperationalError) and state is None
+    if broken or error.connection_invalidated or str(state)[:2] in _AWAY or state == "25006":
+        return Busy("数据库暂时连不上", where=where, fix="请稍后再试")
+    return None
 
 
 def forget_in_child(engine: Engine) -> None:

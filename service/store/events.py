@@ -74,7 +74,8 @@ class Events:
                 "target", "seq", "at", "kind", "submission", "payload", "state", "attempts",
                 "next_at", "error",
             ]  # fmt: skip
-            count = connection.execute(insert(deliveries).from_select(columns, copied)).rowcount
+            copy = insert(deliveries).from_select(columns, copied).returning(deliveries.c.id)
+            count = len(connection.scalars(copy).all())
             connection.execute(update(hooks).where(hooks.c.target == target).values(seq=latest))
             return count
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
@@ -23,7 +24,7 @@ from service.store.records import (
     State,
     Submission,
 )
-from service.store.rows import announce, read_submissions, stand
+from service.store.rows import Standing, announce, read_submissions, stand
 from service.store.submissions import Clock
 from service.store.tables import locks, reviews, submissions, taggings
 
@@ -56,10 +57,9 @@ class Reviews:
 
         def store(connection: Connection) -> Submission:
             now = self._clock()
-            row = _locked_row(connection, id)
-            changed = _review(
-                connection, row, action, by=by, themes=themes, version=version, now=now
-            )
+            row = _found(_locked(connection, [id]), id)
+            step = _decide(row, action, by=by, themes=themes, version=version, now=now)
+            changed = _take(connection, [step], now)
             stands = read_submissions(connection, changed)
             announce(self._database, connection, _event(action), stands, at=now)
             return stands[0]
@@ -85,31 +85,29 @@ class Reviews:
 
         def store(connection: Connection, chunk: Sequence[str]) -> tuple[list[str], dict[str, str]]:
             now = self._clock()
-            held = _live(connection, chunk, now)
-            reviewed: list[str] = []
-            changed: list[str] = []
+            held, rows = _live(connection, chunk, now), _locked(connection, chunk)
+            steps: list[_Step] = []
             left: dict[str, str] = {}
             for id in chunk:
                 try:
                     if id in held and held[id].by != by:
                         raise Conflict(f"{held[id].by}正在看这一篇", fix="请稍后再审")
-                    row = _locked_row(connection, id)
-                    changed += _review(
-                        connection,
-                        row,
-                        action,
-                        by=by,
-                        themes=themes,
-                        version=ids[id],
-                        now=now,
-                        batch=batch,
+                    steps.append(
+                        _decide(
+                            _found(rows, id),
+                            action,
+                            by=by,
+                            themes=themes,
+                            version=ids[id],
+                            now=now,
+                            batch=batch,
+                        )
                     )
-                    reviewed.append(id)
                 except GaoqianError as refusal:
                     left[id] = str(refusal)
-            stands = read_submissions(connection, changed)
+            stands = read_submissions(connection, _take(connection, steps, now))
             announce(self._database, connection, _event(action), stands, at=now)
-            return reviewed, left
+            return [step.row.id for step in steps], left
 
         for start in range(0, len(ordered), _CHUNK):
             chunk = ordered[start : start + _CHUNK]
@@ -144,19 +142,15 @@ class Reviews:
 
         def store(connection: Connection) -> Submission:
             now = self._clock()
-            row = _locked_row(connection, id)
+            row = _found(_locked(connection, [id]), id)
             _check_version(row, version)
-            last = connection.execute(
-                select(reviews)
-                .where(reviews.c.submission == id, _standing())
-                .order_by(reviews.c.id.desc())
-                .limit(1)
-            ).one_or_none()
+            last = connection.execute(_latest_standing([id])).one_or_none()
             if last is None:
                 raise Conflict("这篇没有可撤销的审稿", where=id)
             if last.by != by:
                 raise Conflict(f"最后审这篇的是 {last.by}", where=id, fix="只能撤销自己的审稿")
-            stands = read_submissions(connection, _undo(connection, row, last, now=now))
+            step = _take_back(connection, row, last)
+            stands = read_submissions(connection, _take(connection, [step], now))
             announce(self._database, connection, "undone", stands, at=now)
             return stands[0]
 
@@ -178,23 +172,19 @@ class Reviews:
                 steps = [*connection.execute(asked)]
         done: list[str] = []
         refused: dict[str, str] = {}
+        wanted = {step.id for step in steps}
         ids = sorted(step.submission for step in steps)
 
         def store(connection: Connection, chunk: Sequence[str]) -> list[str]:
             now = self._clock()
-            undone: list[str] = []
-            changed: list[str] = []
-            for id in chunk:
-                row = _locked_row(connection, id)
-                mine = _stack(by).where(reviews.c.submission == id).limit(1)
-                top = connection.execute(mine).one_or_none()
-                if top is None or top.batch != last.batch:
-                    continue
-                changed += _undo(connection, row, top, now=now)
-                undone.append(id)
-            stands = read_submissions(connection, changed)
+            rows = _locked(connection, chunk)
+            tops = connection.execute(_latest_standing(chunk))
+            # What somebody has reviewed or taken back since the look above is left.
+            mine = [top for top in tops if top.id in wanted]
+            steps = [_take_back(connection, rows[top.submission], top) for top in mine]
+            stands = read_submissions(connection, _take(connection, steps, now))
             announce(self._database, connection, "undone", stands, at=now)
-            return undone
+            return [step.row.id for step in steps]
 
         for start in range(0, len(ids), _CHUNK):
             chunk = ids[start : start + _CHUNK]
@@ -232,7 +222,7 @@ class Reviews:
                 set_={"by": by, "until": lock.until},
                 where=(locks.c.by == by) | (locks.c.until <= now),
             )
-            if connection.execute(taken).rowcount == 0:
+            if connection.scalar(taken.returning(locks.c.submission)) is None:
                 holder = connection.scalar(select(locks.c.by).where(locks.c.submission == id))
                 raise Conflict(f"{holder or '别人'}正在看这一篇", where=id, fix="请先看下一篇")
             return lock
@@ -285,12 +275,31 @@ class Reviews:
             last = rows[-1].id
 
 
-def _locked_row(connection: Connection, id: str) -> Row[Any]:
-    asked = select(submissions).where(submissions.c.id == id).with_for_update()
-    row = connection.execute(asked).one_or_none()
-    if row is None:
+@dataclass(frozen=True, slots=True)
+class _Step:
+    """One entry for the history, and the standing that it leads to."""
+
+    row: Row[Any]  # as it stands
+    action: Action
+    by: str
+    state: State
+    themes: tuple[str, ...]
+    themes_by: str
+    settled: datetime | None
+    batch: str | None
+    undoes: int | None = None
+
+
+def _locked(connection: Connection, ids: Sequence[str]) -> dict[str, Row[Any]]:
+    """Rows that nobody else changes until the transaction ends, locked in one order."""
+    asked = select(submissions).where(submissions.c.id.in_(ids)).order_by(submissions.c.id)
+    return {row.id: row for row in connection.execute(asked.with_for_update())}
+
+
+def _found(rows: Mapping[str, Row[Any]], id: str) -> Row[Any]:
+    if id not in rows:
         raise NotFound("没有这篇来稿", where=id[:40])
-    return row
+    return rows[id]
 
 
 def _check_version(row: Row[Any], version: int | None) -> None:
@@ -302,8 +311,7 @@ def _check_version(row: Row[Any], version: int | None) -> None:
         )
 
 
-def _review(
-    connection: Connection,
+def _decide(
     row: Row[Any],
     action: Action,
     *,
@@ -312,8 +320,8 @@ def _review(
     version: int | None,
     now: datetime,
     batch: str | None = None,
-) -> list[str]:
-    """Write a review and change the standing; returns the ids that changed."""
+) -> _Step:
+    """What an editor's action means for a submission."""
     if row.twin_of is not None:
         raise Conflict(f"这篇与 {row.twin_of} 相同", where=row.id, fix="请审那一篇，这篇随它")
     _check_version(row, version)
@@ -321,93 +329,88 @@ def _review(
         raise Conflict("这篇还没有打过标签，没有可确认的", where=row.id, fix="请直接设定主题")
     if action is Action.UNDO:
         raise Conflict("撤销不是审稿", where=row.id, fix="请用撤销")
-    state, chosen, themes_by = State.SETTLED, list(row.themes), _EDITOR + by
     if action is Action.UNSURE:
-        state, themes_by = State.UNSURE, row.themes_by
-    elif action is Action.NONE:
-        chosen = []
-    elif action is Action.SET:
-        chosen = [*dict.fromkeys(themes)]
+        return _Step(row, action, by, State.UNSURE, tuple(row.themes), row.themes_by, None, batch)
+    chosen = tuple(row.themes) if action is Action.CONFIRM else ()
+    if action is Action.SET:
+        chosen = tuple(dict.fromkeys(themes))
         action = Action.SET if chosen else Action.NONE
-    _write(connection, row, action, by=by, now=now, batch=batch, state=state, themes=chosen)
-    connection.execute(delete(locks).where(locks.c.submission == row.id, locks.c.by == by))
-    return stand(
-        connection,
-        row,
-        state=state,
-        themes=chosen,
-        themes_by=themes_by,
-        settled=now if state is State.SETTLED else None,
-        doubt=row.doubt,
-    )
+    return _Step(row, action, by, State.SETTLED, chosen, _EDITOR + by, now, batch)
 
 
-def _undo(connection: Connection, row: Row[Any], last: Row[Any], *, now: datetime) -> list[str]:
-    state, themes = State(last.from_state), last.from_themes
-    _write(
-        connection,
-        row,
-        Action.UNDO,
-        by=last.by,
-        now=now,
-        batch=last.batch,
-        state=state,
-        themes=themes,
-        undoes=last.id,
-    )
-    settled = None
+def _take_back(connection: Connection, row: Row[Any], last: Row[Any]) -> _Step:
+    """What it means that the latest standing review of a submission is taken back."""
+    state, settled = State(last.from_state), None
     if state is State.SETTLED:
-        settled = connection.scalar(
-            select(func.max(reviews.c.at)).where(
-                reviews.c.submission == row.id,
-                reviews.c.id < last.id,
-                reviews.c.to_state == str(State.SETTLED),
-                _standing(),
-            )
+        earlier = select(func.max(reviews.c.at)).where(
+            reviews.c.submission == row.id,
+            reviews.c.id < last.id,
+            reviews.c.to_state == str(State.SETTLED),
+            _standing(),
         )
-    return stand(
-        connection,
-        row,
-        state=state,
-        themes=themes,
-        themes_by=last.from_by,
-        settled=settled,
-        doubt=row.doubt,
+        settled = connection.scalar(earlier)
+    themes = tuple(last.from_themes)
+    return _Step(
+        row, Action.UNDO, last.by, state, themes, last.from_by, settled, last.batch, last.id
     )
 
 
-def _write(
-    connection: Connection,
-    row: Row[Any],
-    action: Action,
-    *,
-    by: str,
-    now: datetime,
-    batch: str | None,
-    state: State,
-    themes: Sequence[str],
-    undoes: int | None = None,
-) -> None:
-    receipt = select(func.max(taggings.c.id)).where(taggings.c.submission == row.id)
+def _take(connection: Connection, steps: Sequence[_Step], now: datetime) -> list[str]:
+    """Write steps into the history and take them; returns the ids that changed."""
+    if not steps:
+        return []
+    ids = [step.row.id for step in steps]
+    latest = (
+        select(taggings.c.submission, func.max(taggings.c.id))
+        .where(taggings.c.submission.in_(ids))
+        .group_by(taggings.c.submission)
+    )
+    receipts: dict[str, int] = {row[0]: row[1] for row in connection.execute(latest)}
     connection.execute(
         insert(reviews),
         [
             {
-                "submission": row.id,
+                "submission": step.row.id,
                 "at": now,
-                "by": by,
-                "action": str(action),
-                "from_state": row.state,
-                "to_state": str(state),
-                "from_themes": row.themes,
-                "to_themes": [*themes],
-                "from_by": row.themes_by,
-                "tagging": connection.scalar(receipt),
-                "batch": batch,
-                "undoes": undoes,
+                "by": step.by,
+                "action": str(step.action),
+                "from_state": step.row.state,
+                "to_state": str(step.state),
+                "from_themes": step.row.themes,
+                "to_themes": [*step.themes],
+                "from_by": step.row.themes_by,
+                "tagging": receipts.get(step.row.id),
+                "batch": step.batch,
+                "undoes": step.undoes,
             }
+            for step in steps
         ],
     )
+    connection.execute(delete(locks).where(locks.c.submission.in_(ids), locks.c.by == steps[0].by))
+    return stand(
+        connection,
+        [
+            Standing(
+                step.row.id,
+                step.state,
+                step.themes,
+                step.themes_by,
+                step.settled,
+                step.row.doubt,
+            )
+            for step in steps
+        ],
+    )
+
+
+def _latest_standing(ids: Sequence[str]) -> Select[Any]:
+    """The latest review of each submission that has not been taken back."""
+    latest = (
+        select(func.max(reviews.c.id))
+        .where(reviews.c.submission.in_(ids), _standing())
+        .group_by(reviews.c.submission)
+    )
+    return select(reviews).where(reviews.c.id.in_(latest))
 
 
 def _standing(entry: Any = reviews) -> ColumnElement[bool]:

@@ -4,16 +4,27 @@ from __future__ import annotations
 
 import secrets
 import threading
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Row, delete, func, insert, select, update
+from sqlalchemy import (
+    Connection,
+    Row,
+    bindparam,
+    delete,
+    func,
+    insert,
+    literal,
+    select,
+    update,
+)
 
 from classifier.article import Decision, Tagging
 from service.store.database import Database
 from service.store.records import Event, State, StoredTagging, Submission, storable
-from service.store.tables import events, facets, microseconds, submissions, taggings
+from service.store.tables import Words, events, facets, microseconds, submissions, taggings
 
 LONGEST_VALUE = 200
 """Characters of a value that can be filtered by."""
@@ -33,6 +44,7 @@ _RANKS = {
     State.SETTLED: 0,
 }
 _BELOW_ALL = -10.0
+_READ_TOGETHER = 500
 
 
 def urgency(state: State, doubt: float, *, twin: bool) -> float:
@@ -109,43 +121,74 @@ def facet_rows(
     ]
 
 
-def stand(
-    connection: Connection,
-    row: Row[Any] | Mapping[str, Any],
-    *,
-    state: State,
-    themes: Sequence[str],
-    themes_by: str,
-    settled: datetime | None,
-    doubt: float,
-) -> list[str]:
-    """Change how a first submission stands, and its twins with it; returns all their ids."""
-    id = row["id"] if isinstance(row, Mapping) else row.id
-    family = submissions.c.twin_of == id
-    changed = {
-        "state": str(state),
-        "themes": [*themes],
-        "themes_by": themes_by,
-        "settled": settled,
-        "doubt": doubt,
-        "version": submissions.c.version + 1,
-    }
-    twins = [*connection.scalars(select(submissions.c.id).where(family).order_by("id"))]
-    for ids, twin in (([id], False), (twins, True)):
-        if not ids:
-            continue
-        key = urgency(state, doubt, twin=twin)
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How a first submission is to stand, and its twins with it."""
+
+    id: str
+    state: State
+    themes: tuple[str, ...]
+    themes_by: str
+    settled: datetime | None
+    doubt: float
+
+
+def stand(connection: Connection, changes: Sequence[Standing]) -> list[str]:
+    """Change how submissions stand; returns the ids of all that changed, twins included."""
+    if not changes:
+        return []
+    one, family = (
+        submissions.c.id == bindparam("first"),
+        submissions.c.twin_of == bindparam("first"),
+    )
+    for members, twin in ((one, False), (family, True)):
+        keys = [urgency(change.state, change.doubt, twin=twin) for change in changes]
+        ids = select(submissions.c.id).where(members)
         connection.execute(
-            update(submissions).where(submissions.c.id.in_(ids)).values(urgency=key, **changed)
+            update(submissions).where(members).values(version=submissions.c.version + 1),
+            [
+                {
+                    "first": change.id,
+                    "state": str(change.state),
+                    "urgency": key,
+                    "doubt": change.doubt,
+                    "themes": [*change.themes],
+                    "themes_by": change.themes_by,
+                    "settled": change.settled,
+                }
+                for change, key in zip(changes, keys, strict=True)
+            ],
         )
         connection.execute(
-            delete(facets).where(facets.c.submission.in_(ids), facets.c.kind == "theme")
+            delete(facets).where(facets.c.submission.in_(ids), facets.c.kind == "theme"),
+            [{"first": change.id} for change in changes],
         )
-        connection.execute(update(facets).where(facets.c.submission.in_(ids)).values(urgency=key))
-        rows = [row for one in ids for row in facet_rows(one, key, themes=themes)]
-        if rows:
-            connection.execute(insert(facets), rows)
-    return [id, *twins]
+        connection.execute(
+            update(facets).where(facets.c.submission.in_(ids)),
+            [
+                {"first": change.id, "urgency": key}
+                for change, key in zip(changes, keys, strict=True)
+            ],
+        )
+        found_by = select(
+            literal("theme"),
+            bindparam("theme", type_=Words),
+            submissions.c.id,
+            submissions.c.urgency,
+        ).where(members)
+        themes = [
+            {"first": change.id, "theme": theme[:LONGEST_VALUE]}
+            for change in changes
+            for theme in sorted(set(change.themes))
+        ]
+        if themes:
+            connection.execute(
+                insert(facets).from_select(["kind", "value", "submission", "urgency"], found_by),
+                themes,
+            )
+    firsts = [change.id for change in changes]
+    twins = select(submissions.c.id).where(submissions.c.twin_of.in_(firsts))
+    return [*firsts, *connection.scalars(twins.order_by(submissions.c.id))]
 
 
 def announce(
@@ -186,18 +229,21 @@ def announce(
 
 def read_submissions(connection: Connection, ids: Sequence[str]) -> list[Submission]:
     """Submissions by id, in the order asked for; those that are not there are left out."""
-    if not ids:
-        return []
-    rows = connection.execute(select(submissions).where(submissions.c.id.in_(ids))).all()
-    latest: dict[str, StoredTagging] = {}
-    for row in connection.execute(
-        select(taggings).where(taggings.c.submission.in_(ids)).order_by(taggings.c.id)
-    ):
-        latest[row.submission] = tagging_of(row)
-    counted = select(submissions.c.twin_of, func.count()).where(submissions.c.twin_of.in_(ids))
-    grouped = counted.group_by(submissions.c.twin_of)
-    twins: dict[str, int] = {row[0]: row[1] for row in connection.execute(grouped)}
-    found = {row.id: _submission_of(row, latest.get(row.id), twins.get(row.id, 0)) for row in rows}
+    found: dict[str, Submission] = {}
+    for start in range(0, len(ids), _READ_TOGETHER):
+        some = ids[start : start + _READ_TOGETHER]
+        latest: dict[str, StoredTagging] = {}
+        receipts = select(taggings).where(taggings.c.submission.in_(some))
+        for row in connection.execute(receipts.order_by(taggings.c.id)):
+            latest[row.submission] = tagging_of(row)
+        counted = (
+            select(submissions.c.twin_of, func.count())
+            .where(submissions.c.twin_of.in_(some))
+            .group_by(submissions.c.twin_of)
+        )
+        twins: dict[str, int] = {row[0]: row[1] for row in connection.execute(counted)}
+        for row in connection.execute(select(submissions).where(submissions.c.id.in_(some))):
+            found[row.id] = _submission_of(row, latest.get(row.id), twins.get(row.id, 0))
     return [found[id] for id in ids if id in found]
 
 

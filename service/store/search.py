@@ -19,6 +19,7 @@ from sqlalchemy import ColumnElement, Connection, FunctionElement, exists, func,
 from sqlalchemy.sql.elements import KeyedColumnElement
 
 from service.store.database import Database
+from service.store.records import storable
 from service.store.tables import searched
 
 FEW = 1000
@@ -47,7 +48,7 @@ def fold(words: str) -> str:
     >>> fold("ＧＤＰ 增長")
     'gdp增长'
     """
-    alike = unicodedata.normalize("NFKC", words).casefold().translate(_simplified())
+    alike = unicodedata.normalize("NFKC", storable(words)).casefold().translate(_simplified())
     return "".join(alike.split())
 
 

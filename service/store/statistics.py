@@ -63,7 +63,7 @@ class Statistics:
             link = (facets.c.submission == submissions.c.id) & (facets.c.kind == by)
             asked = asked.select_from(submissions).outerjoin(facets, link)
         with self._database.reading() as connection:
-            rows = connection.execute(asked).tuples().all()
+            rows = connection.execute(asked).all()
         counts: Counter[tuple[str | None, str]] = Counter()
         for found, days, count in rows:
             month = (datetime(1970, 1, 1, tzinfo=UTC) + timedelta(days=int(days))).strftime("%Y-%m")

@@ -31,6 +31,7 @@ from service.store.records import (
 )
 from service.store.rows import (
     Ids,
+    Standing,
     announce,
     facet_rows,
     read_submissions,
@@ -155,7 +156,7 @@ class Submissions:
             .limit(limit)
         )
         with self._database.reading() as connection:
-            return tuple(Facet(*row) for row in connection.execute(asked).tuples())
+            return tuple(Facet(*row) for row in connection.execute(asked))
 
     def original(self, id: str) -> Original:
         """The file a submission came in; raises NotFound, also where it came as bare text."""
@@ -208,15 +209,15 @@ class Submissions:
             connection.execute(insert(taggings), [tagging_row(id, tagging, now)])
             changed = [id]
             if row.twin_of is None and State(row.state) in _UNSEEN:
-                changed = stand(
-                    connection,
-                    row,
-                    state=State(tagging.decision),
-                    themes=tagging.themes,
-                    themes_by=f"model@{tagging.model}",
+                standing = Standing(
+                    id,
+                    State(tagging.decision),
+                    tagging.themes,
+                    f"model@{tagging.model}",
                     settled=None,
                     doubt=doubt,
                 )
+                changed = stand(connection, [standing])
             connection.execute(
                 submissions.update()
                 .where(submissions.c.id == id)

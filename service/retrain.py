@@ -1,0 +1,466 @@
+"""A retraining from end to end: reviewed submissions and a corpus in, a judged model out.
+
+The command (cron, a systemd timer) and the button in the desk do the same. Until the pointer is
+moved, in one step and last of all, everything happens beside the serving model: a run that is
+killed has changed nothing, and the next one clears away what it left.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
+from datetime import datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from classifier.article import Article
+from classifier.errors import Conflict, GaoqianError, ModelMissing, ModelRefused
+from classifier.registry import Registry, replace_file
+from classifier.themes import Theme
+from service.answers import mark_of, read_answers, read_pinned
+from service.taxonomy import Taxonomy, answering, read_taxonomy
+
+if TYPE_CHECKING:
+    from service.store import Store
+    from training.fates import Correction
+    from training.fit import Trained
+    from training.gate import Incumbent, Rules
+    from training.labelled import Corpus, Labelled
+    from training.pipeline import Recipe
+    from training.verdict import Verdict
+
+STATUS, LOCK = "retrain.json", ".retrain.lock"
+GATE, GATE_PAGE, FATES, SUSPECTS = "gate.json", "gate.html", "fates.json", "suspects.json"
+SHOWN_SUSPECTS = 300
+_PARTIAL = ".part-*"
+
+Tell = Callable[[str], None]
+Clock = Callable[[], datetime]
+
+
+class Stage(StrEnum):
+    """Where a retraining stands, or how it ended."""
+
+    RUNNING = "running"
+    PROMOTED = "promoted"
+    REFUSED = "refused"  # by the gate
+    UNCHANGED = "unchanged"
+    FAILED = "failed"  # with a sentence
+    BROKEN = "broken"  # killed
+    NEVER = "never"
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """What the desk shows of the last retraining, or the one under way."""
+
+    stage: Stage
+    sentence: str = ""
+    done: float = 0.0  # 0 to 1
+    pid: int = 0
+    by: str = ""
+    since: str = ""  # ISO 8601
+    at: str = ""  # ISO 8601, of the last word
+    version: str = ""  # the candidate, once there is one
+
+
+@dataclass(frozen=True, slots=True)
+class Retrained:
+    """What came of a retraining."""
+
+    stage: Stage  # PROMOTED, REFUSED or UNCHANGED
+    sentence: str
+    version: str  # the candidate; with UNCHANGED the serving model
+    verdict: Verdict | None
+
+
+@dataclass(frozen=True, slots=True)
+class Lesson:
+    """Everything that a retraining learns from, gathered and as it is called today."""
+
+    corpus: Corpus
+    reviewed: int  # articles of it that editors settled
+    notes: tuple[str, ...]
+
+
+def retrain(
+    registry: Registry,
+    *,
+    paths: Sequence[Path],
+    store: Store | None,
+    clock: Clock,
+    by: str,
+    recipe: Recipe,
+    rules: Rules,
+    user_words: Sequence[str] = (),
+    jobs: int = 2,
+    tell: Tell = lambda _: None,
+) -> Retrained:
+    """Train, judge, and promote or refuse.
+
+    Raises Conflict where another retraining is under way, CorpusRefused where there is too little
+    or faulty to learn from; the serving model then goes on as it was.
+    """
+    with _alone(registry, by=by, clock=clock) as report:
+
+        def say(sentence: str, done: float = 0.0) -> None:
+            report(Status(Stage.RUNNING, sentence, done))
+            tell(sentence)
+
+        try:
+            outcome = _retrain(
+                registry,
+                paths=paths,
+                store=store,
+                clock=clock,
+                by=by,
+                recipe=recipe,
+                rules=rules,
+                user_words=user_words,
+                jobs=jobs,
+                say=say,
+            )
+        except GaoqianError as error:
+            report(Status(Stage.FAILED, str(error), 1.0))
+            raise
+        report(Status(outcome.stage, outcome.sentence, 1.0, version=outcome.version))
+    return outcome
+
+
+def _retrain(
+    registry: Registry,
+    *,
+    paths: Sequence[Path],
+    store: Store | None,
+    clock: Clock,
+    by: str,
+    recipe: Recipe,
+    rules: Rules,
+    user_words: Sequence[str],
+    jobs: int,
+    say: Callable[[str, float], None],
+) -> Retrained:
+    from training.evaluation import evaluate_training
+    from training.fates import tell_fates
+    from training.fit import provenance, train
+    from training.gate import Pinned, judge
+    from training.run import model_files
+
+    say("收集审定过的稿件和语料", 0.02)
+    taxonomy = read_taxonomy(registry.folder)
+    serving, incumbent, problem = _serving(registry, taxonomy, paths)
+    known = incumbent.model.manifest.themes if incumbent else ()
+    lesson = gather(registry.folder, paths=paths, store=store, taxonomy=taxonomy, known=known)
+    for note in (*lesson.notes, *([problem] if problem else [])):
+        say(note, 0.05)
+    made_from = provenance(lesson.corpus, recipe, user_words)
+    if incumbent and made_from["digest"] == incumbent.model.manifest.training.get("digest"):
+        version = incumbent.model.id
+        return Retrained(Stage.UNCHANGED, f"标注没有变化，{version} 继续在岗", version, None)
+    say(f"训练：{len(lesson.corpus.articles)} 篇，其中审定稿 {lesson.reviewed} 篇", 0.1)
+    trained = train(
+        lesson.corpus,
+        recipe=recipe,
+        now=clock(),
+        tell=lambda line: say(line, 0.15),
+        user_words=user_words,
+        jobs=jobs,
+    )
+    say("与在岗模型比较", 0.7)
+    pinned = [
+        Pinned(one.article, frozenset(taxonomy.labels(one.themes)))
+        for one in read_pinned(registry.folder)
+    ]
+    verdict = judge(trained, incumbent, pinned=pinned, rules=rules)
+    say("写报告", 0.85)
+    evaluation = evaluate_training(trained)
+    summary = {name: evaluation[name] for name in ("macro_f1", "macro_f1_interval", "exact_sets")}
+    summary |= {"parent": serving, "reviewed": lesson.reviewed}
+    manifest = replace(trained.manifest, training={**trained.manifest.training, **summary})
+    corrections = [] if store is None else gather_corrections(store)
+    fates = tell_fates(corrections, trained, today=taxonomy.replaced())
+    beside = {
+        **_verdict_files(verdict),
+        FATES: _json([told.as_json() for told in fates]),
+        SUSPECTS: _json(_doubts(trained, registry.folder)),
+    }
+    folder = registry.add(manifest.id, {**model_files(trained, manifest, evaluation), **beside})
+    for name, content in beside.items():
+        # The same version judged again: what is said of it is new, though the model is not.
+        if (folder / name).read_bytes() != content:
+            replace_file(folder / name, content)
+    if not verdict.promoted:
+        return Retrained(Stage.REFUSED, verdict.sentence, manifest.id, verdict)
+    say("自检，换上岗", 0.95)
+    registry.promote(manifest.id, now=clock(), by=by, expected=serving)
+    return Retrained(Stage.PROMOTED, verdict.sentence, manifest.id, verdict)
+
+
+def _serving(
+    registry: Registry, taxonomy: Taxonomy, paths: Sequence[Path]
+) -> tuple[str | None, Incumbent | None, str]:
+    """The id in the pointer, the model to compare with where it can be used, and why it cannot."""
+    from training.fit import corpus_digest
+    from training.gate import Incumbent
+    from training.labelled import read_corpus
+    from training.run import read_learned
+
+    try:
+        serving = registry.current_id()
+    except ModelMissing:
+        return None, None, ""
+    try:
+        model = registry.load(serving)
+    except ModelRefused as error:
+        return serving, None, f"在岗模型不能用，无从比较：{error}"
+    learned = read_learned(registry.path(serving), model.manifest)
+    if learned is None:
+        # A folder from before models kept what they learned from.
+        corpus = read_corpus(paths)
+        if corpus_digest(corpus) == model.manifest.training.get("corpus"):
+            learned = corpus
+    named = None if learned is None else _renamed(learned, taxonomy, learned.themes)
+    return serving, Incumbent(answering(model, taxonomy), named), ""
+
+
+def gather(
+    folder: Path,
+    *,
+    paths: Sequence[Path],
+    store: Store | None,
+    taxonomy: Taxonomy,
+    known: Sequence[Theme] = (),
+) -> Lesson:
+    """What there is to learn from: corpus files, over them what editors settled and answered.
+
+    Only labels that a person gave are in it. Of the same text the latest word counts.
+    """
+    from training.fit import MIN_PER_THEME
+    from training.labelled import Corpus, Labelled, read_corpus
+
+    corpus = read_corpus(paths)
+    answers = read_answers(folder)
+    articles = {mark_of(one.article): one for one in corpus.articles}
+    ids = {one.article.id for one in corpus.articles}
+    settled = [] if store is None else [*store.reviews.labelled()]
+    for one in sorted(settled, key=lambda one: (one.settled, one.id)):
+        if not (one.text.strip() or one.title.strip()):
+            continue
+        id = one.id if one.id not in ids else f"submission-{one.id}"
+        article = Article(one.text, one.title, id)
+        articles[mark_of(article)] = Labelled(
+            article,
+            frozenset(one.themes),
+            where=f"审定稿 {one.id}",
+            date=f"{one.received:%Y-%m-%d}",
+            about={"settled": one.settled.isoformat(timespec="seconds"), "by": one.by},
+        )
+    reviewed = sum("settled" in one.about for one in articles.values())
+    for mark, answer in answers.items():
+        if mark in articles and str(articles[mark].about.get("settled", "")) <= answer.at:
+            articles[mark] = replace(articles[mark], themes=frozenset(answer.themes))
+    defined = {theme.slug: theme for theme in (*corpus.themes, *known)}
+    everything = Corpus(tuple(articles.values()), tuple(defined.values()))
+    renamed = _renamed(everything, taxonomy, everything.themes)
+    served = {theme.slug for theme in known}
+    scarce = {
+        theme
+        for theme in renamed.themes
+        if theme.slug not in served
+        and sum(theme.slug in one.themes for one in renamed.articles) < MIN_PER_THEME
+    }
+    notes = tuple(
+        f"主题 {theme.name} 的标注稿不到 {MIN_PER_THEME} 篇，这次先不学它"
+        for theme in sorted(scarce, key=lambda theme: theme.slug)
+    )
+    left = frozenset(theme.slug for theme in scarce)
+    return Lesson(
+        Corpus(
+            tuple(replace(one, themes=one.themes - left) for one in renamed.articles),
+            tuple(theme for theme in renamed.themes if theme not in scarce),
+        ),
+        reviewed,
+        notes,
+    )
+
+
+def _renamed(corpus: Corpus, taxonomy: Taxonomy, known: Sequence[Theme]) -> Corpus:
+    """Labels as they read today, and the themes that are among them."""
+    from training.labelled import Corpus
+
+    articles = tuple(
+        replace(one, themes=frozenset(taxonomy.labels(sorted(one.themes))))
+        for one in corpus.articles
+    )
+    used = {slug for one in articles for slug in one.themes}
+    today = {theme.slug: theme for theme in taxonomy.themes(known)}
+    order = [slug for slug in today if slug in used] + sorted(used - set(today))
+    return Corpus(articles, tuple(today.get(slug, Theme(slug, slug)) for slug in order))
+
+
+def gather_corrections(store: Store) -> list[Correction]:
+    """Every review that changed what the model had said and was not taken back, oldest first."""
+    from service.store.records import Action, Order, Query, State
+    from training.fates import Correction
+
+    corrections = []
+    for state in (State.SETTLED, State.UNSURE):
+        for one in store.submissions.each(Query(state=state, order=Order.OLDEST)):
+            history = [review for review in store.reviews.history(one.id) if not review.undone]
+            said = {receipt.id: receipt.themes for receipt in store.submissions.taggings(one.id)}
+            told = [review for review in history if review.action in (Action.SET, Action.NONE)]
+            for review in told:
+                before = said.get(review.tagging or 0)
+                if before is None or set(before) == set(review.to_themes):
+                    continue
+                later = [
+                    other.by
+                    for other in history
+                    if other.id > review.id
+                    and other.to_state is State.SETTLED
+                    and set(other.to_themes) != set(review.to_themes)
+                ]
+                corrections.append(
+                    Correction(
+                        review.id,
+                        one.id,
+                        one.article,
+                        review.by,
+                        review.at,
+                        frozenset(review.to_themes),
+                        frozenset(before),
+                        later[-1] if later else "",
+                    )
+                )
+    return sorted(corrections, key=lambda correction: correction.review)
+
+
+def _verdict_files(verdict: Verdict) -> dict[str, bytes]:
+    from training.verdict import verdict_page
+
+    return {GATE: _json(verdict.as_json()), GATE_PAGE: verdict_page(verdict).encode()}
+
+
+def _doubts(trained: Trained, folder: Path) -> dict[str, Any]:
+    """Doubted labels and contradicting twins, without those that a person has already judged."""
+    from training.suspects import contradictions, rank_suspects
+
+    found = trained.out_of_fold
+    articles = trained.corpus.articles
+    answered = {mark: frozenset(answer.themes) for mark, answer in read_answers(folder).items()}
+
+    def open_to_doubt(one: Labelled) -> bool:
+        return answered.get(mark_of(one.article)) != one.themes
+
+    suspects = [
+        {
+            **suspect.as_json(),
+            "title": articles[suspect.place].article.title,
+            "text": articles[suspect.place].article.text,
+            "themes": sorted(articles[suspect.place].themes),
+        }
+        for suspect in rank_suspects(
+            trained.truth, found.probabilities, trained.manifest.slugs, articles
+        )
+        if suspect.confident and open_to_doubt(articles[suspect.place])
+    ]
+    return {
+        "suspects": suspects[:SHOWN_SUSPECTS],
+        "contradictions": [pair.as_json() for pair in contradictions(articles)],
+    }
+
+
+def _json(record: Any) -> bytes:
+    return (json.dumps(record, ensure_ascii=False, indent=1) + "\n").encode()
+
+
+# One at a time, and what the desk sees of it
+
+
+@contextmanager
+def _alone(registry: Registry, *, by: str, clock: Clock) -> Iterator[Callable[[Status], None]]:
+    """Hold the lock of retraining; freed by the system when its holder dies.
+
+    Raises Conflict that says who holds it, and since when.
+    """
+    registry.folder.mkdir(parents=True, exist_ok=True)
+    with (registry.folder / LOCK).open("a") as handle:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            running = read_status(registry)
+            raise Conflict(
+                f"已有一次重训在进行：{running.by} 于 {running.since} 开始，进程 {running.pid}",
+                where=str(registry.folder),
+                fix="请等它结束",
+            ) from None
+        clear_leftovers(registry)
+        started = clock().isoformat(timespec="seconds")
+
+        def report(status: Status) -> None:
+            at = clock().isoformat(timespec="seconds")
+            full = replace(status, pid=os.getpid(), by=by, since=started, at=at)
+            replace_file(registry.folder / STATUS, _json(asdict(full)))
+
+        report(Status(Stage.RUNNING, "开始"))
+        yield report
+
+
+def clear_leftovers(registry: Registry) -> None:
+    """Remove what a killed run left half written."""
+    with registry.locked():
+        for leftover in registry.folder.glob(_PARTIAL):
+            if leftover.is_dir():
+                shutil.rmtree(leftover, ignore_errors=True)
+            else:
+                leftover.unlink(missing_ok=True)
+
+
+def read_status(registry: Registry) -> Status:
+    """The last retraining, or the one under way; one that was killed is told as such."""
+    try:
+        record = json.loads((registry.folder / STATUS).read_text(encoding="utf-8"))
+        status = Status(**{**record, "stage": Stage(record["stage"])})
+    except (OSError, ValueError, KeyError, TypeError):
+        return Status(Stage.NEVER, "还没有重训过")
+    if status.stage is Stage.RUNNING and not _is_running(registry):
+        return replace(status, stage=Stage.BROKEN, sentence="上次重训中途被打断，在岗模型没有变")
+    return status
+
+
+def _is_running(registry: Registry) -> bool:
+    try:
+        with (registry.folder / LOCK).open("r") as handle:
+            fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+    return False
+
+
+def start_retraining(registry: Registry, *, by: str) -> None:
+    """Start the command in a process of its own, for the desk; `read_status` follows it.
+
+    Raises Conflict where one is under way.
+    """
+    if _is_running(registry):
+        running = read_status(registry)
+        raise Conflict(f"已有一次重训在进行（{running.by}，{running.since}）", fix="请等它结束")
+    environment = {**os.environ, "GAOQIAN_MODELS": str(registry.folder)}
+    subprocess.Popen(
+        [sys.executable, "-m", "service.cli", "retrain", "--by", by],
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )

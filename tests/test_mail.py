@@ -1,0 +1,481 @@
+"""The mailbox, against a real IMAP server: Debian's dovecot on loopback."""
+
+from __future__ import annotations
+
+import getpass
+import imaplib
+import os
+import pwd
+import shutil
+import socket
+import ssl
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from email.message import EmailMessage
+from pathlib import Path
+from threading import Event, Thread
+
+import pytest
+
+from classifier.errors import Busy, NotAllowed, SettingRefused, UnreadableFile
+from service import mail
+from service.arrival import Received, into_store
+from service.mail import (
+    Account,
+    MailIntake,
+    Round,
+    letter_key,
+    letter_name,
+    manuscripts,
+    quoted_folder,
+)
+from service.store import open_store
+from service.store.records import Query
+
+DOVECOT = shutil.which("dovecot") or "/usr/sbin/dovecot"
+OPENSSL = shutil.which("openssl")
+real_server = pytest.mark.skipif(
+    not (Path(DOVECOT).exists() and OPENSSL),
+    reason="dovecot-imapd and openssl are not installed",
+)
+PASSWORD = "口令 pass"  # noqa: S105
+
+CONFIG = """
+protocols = imap
+base_dir = {home}/run
+state_dir = {home}/state
+log_path = {home}/log
+ssl = required
+ssl_cert = <{home}/cert.pem
+ssl_key = <{home}/key.pem
+disable_plaintext_auth = yes
+listen = 127.0.0.1
+default_internal_user = {internal}
+default_internal_group = {group}
+default_login_user = {login}
+first_valid_uid = 1
+mail_location = maildir:{home}/mail
+auth_mechanisms = plain login
+passdb {{
+  driver = passwd-file
+  args = {home}/users
+}}
+userdb {{
+  driver = static
+  args = uid={uid} gid={gid} home={home}/mail
+}}
+service imap-login {{
+  chroot =
+  inet_listener imap {{
+    port = {starttls}
+  }}
+  inet_listener imaps {{
+    port = {tls}
+    ssl = yes
+  }}
+}}
+service anvil {{
+  chroot =
+}}
+service stats {{
+  chroot =
+}}
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """A running dovecot, and the account on it."""
+
+    account: Account
+    starttls: int
+    process: subprocess.Popen[bytes]
+    start: Callable[[], subprocess.Popen[bytes]]
+
+    @contextmanager
+    def reading(self, folder: str = "INBOX") -> Iterator[imaplib.IMAP4_SSL]:
+        """The mailbox as a person's mail program opens it."""
+        context = ssl.create_default_context(cafile=self.account.ca)
+        with imaplib.IMAP4_SSL("127.0.0.1", self.account.port, ssl_context=context) as box:
+            box.authenticate("PLAIN", lambda _: f"\0desk\0{PASSWORD}".encode())
+            box.create(quoted_folder(folder))
+            box.select(quoted_folder(folder))
+            yield box
+
+    def deliver(self, *letters: bytes, folder: str = "INBOX") -> None:
+        """Lay letters into the mailbox, unseen."""
+        with self.reading(folder) as box:
+            for letter in letters:
+                assert box.append(quoted_folder(folder), None, None, letter)[0] == "OK"
+
+    def flags(self, folder: str = "INBOX") -> list[set[bytes]]:
+        """Of each letter its flags, in order."""
+        with self.reading(folder) as box:
+            _, lines = box.fetch("1:*", "(FLAGS)")
+            return [
+                set(imaplib.ParseFlags(line)) - {b"\\Recent"}
+                for line in lines
+                if isinstance(line, bytes)
+            ]
+
+
+def free_port() -> int:
+    """A port of this machine that nobody listens on."""
+    with closing(socket.socket()) as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@pytest.fixture
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A dovecot of its own with one empty mailbox, run by this user or, if root, by nobody."""
+    home = tmp_path_factory.mktemp("imap")
+    root = os.geteuid() == 0
+    owner = pwd.getpwnam("nobody" if root else getpass.getuser())
+    me = pwd.getpwuid(os.geteuid())
+    tls, starttls = free_port(), free_port()
+    config = home / "dovecot.conf"
+    config.write_text(
+        CONFIG.format(
+            home=home,
+            internal=owner.pw_name,
+            login=owner.pw_name if not root else "daemon",
+            group=subprocess.check_output(["id", "-gn", owner.pw_name], text=True).strip(),
+            uid=owner.pw_uid,
+            gid=owner.pw_gid,
+            tls=tls,
+            starttls=starttls,
+        ),
+        encoding="utf-8",
+    )
+    (home / "users").write_text(f"desk:{{PLAIN}}{PASSWORD}\n", encoding="utf-8")
+    (home / "mail").mkdir()
+    (home / "state").mkdir()
+    for path in (home, *home.parents):
+        if path.owner() == me.pw_name and path != Path("/"):
+            path.chmod(path.stat().st_mode | 0o011)
+    if root:
+        os.chown(home / "mail", owner.pw_uid, owner.pw_gid)
+    subprocess.run(
+        [
+            OPENSSL or "", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "1",
+            "-keyout", str(home / "key.pem"), "-out", str(home / "cert.pem"),
+            "-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1",
+        ],
+        check=True,
+        capture_output=True,
+    )  # fmt: skip
+
+    def start() -> subprocess.Popen[bytes]:
+        process = subprocess.Popen([DOVECOT, "-F", "-c", str(config)])
+        for _ in range(200):
+            with closing(socket.socket()) as probe:
+                if probe.connect_ex(("127.0.0.1", tls)) == 0:
+                    return process
+            if process.poll() is not None:
+                break
+            time.sleep(0.05)
+        log = home / "log"
+        process.terminate()
+        pytest.fail(log.read_text(encoding="utf-8") if log.exists() else "dovecot did not start")
+
+    account = Account("127.0.0.1", tls, "desk", PASSWORD, security="tls", ca=str(home / "cert.pem"))
+    process = start()
+    server = Server(account, starttls, process, start)
+    try:
+        yield server
+    finally:
+        process.terminate()
+        process.wait(timeout=10)
+
+
+class Desk:
+    """Stands for the store: keeps each key once, and refuses or fails as told."""
+
+    def __init__(self) -> None:
+        self.kept: dict[str, tuple[str, bytes]] = {}
+        self.calls = 0
+        self.trouble: Callable[[bytes], Exception | None] = lambda content: None
+
+    def __call__(self, content: bytes, *, name: str, key: str) -> Received:
+        self.calls += 1
+        if (trouble := self.trouble(content)) is not None:
+            raise trouble
+        again = key in self.kept
+        self.kept.setdefault(key, (name, content))
+        return Received((key[:6],), (f"{key[:6]}　{name}",), again)
+
+
+def letter(
+    subject: str, text: str, *, id: str = "", attached: dict[str, bytes] | None = None
+) -> bytes:
+    """A letter as a mail program sends it."""
+    message = EmailMessage()
+    message["From"] = "葛一山 <ge@weishan.cn>"
+    message["To"] = "desk@paper.cn"
+    message["Subject"] = subject
+    message["Message-ID"] = f"<{id or subject.encode().hex()}@weishan.cn>"
+    message["Date"] = "Mon, 23 Nov 2026 22:15:00 +0800"
+    message.set_content(text)
+    for name, content in (attached or {}).items():
+        message.add_attachment(
+            content, maintype="application", subtype="octet-stream", filename=name
+        )
+    return message.as_bytes()
+
+
+def intake(account: Account, desk: Desk, told: list[str] | None = None) -> MailIntake:
+    """The mailbox, at the desk."""
+    tell = (told if told is not None else []).append
+    return MailIntake(account, desk, most_bytes=100_000, tell=tell)
+
+
+@real_server
+def test_unseen_letters_come_in_once_and_are_marked(server: Server) -> None:
+    """Byte for byte, under their subject; the second look finds nothing."""
+    letters = [letter(f"来稿{number}", "河长在岸边清点垃圾。") for number in range(3)]
+    server.deliver(*letters)
+    desk = Desk()
+
+    assert intake(server.account, desk).look() == Round(taken=3)
+    assert intake(server.account, desk).look() == Round()
+
+    expected = [letter.replace(b"\r\n", b"\n").replace(b"\n", b"\r\n") for letter in letters]
+    assert [content for _, content in desk.kept.values()] == expected
+    assert [name for name, _ in desk.kept.values()] == [f"来稿{number}.eml" for number in range(3)]
+    assert server.flags() == [{b"\\Seen", b"$Gaoqian"}] * 3
+
+
+@real_server
+def test_a_letter_that_cannot_be_read_is_starred_told_and_kept(server: Server) -> None:
+    """Also one that is too large, which is not fetched; the others come in."""
+    server.deliver(
+        letter("加密稿", "secret"), letter("大稿", "x\n" * 60_000), letter("好稿", "河长清河。")
+    )
+    desk, told = Desk(), list[str]()
+    desk.trouble = lambda content: (
+        UnreadableFile("附件有密码", where="加密稿.eml") if b"secret" in content else None
+    )
+
+    assert intake(server.account, desk, told).look() == Round(taken=1, refused=2)
+
+    refused = {b"\\Seen", b"\\Flagged", b"$GaoqianRefused"}
+    assert server.flags() == [refused, refused, {b"\\Seen", b"$Gaoqian"}]
+    assert "附件有密码" in told[0]
+    assert "大稿.eml" in told[1]
+    assert "上限是 0.1 MB" in told[1]
+    assert desk.calls == 2
+
+
+@real_server
+def test_what_the_store_will_not_have_now_stays_unseen(server: Server) -> None:
+    """Busy ends the look, the letter is taken at the next; a crash after storing doubles nothing."""
+    server.deliver(letter("一", "河长清河。"), letter("二", "河长巡河。"))
+    desk = Desk()
+    desk.trouble = lambda content: Busy("数据库正忙") if desk.calls == 1 else None
+
+    with pytest.raises(Busy, match="数据库正忙"):
+        intake(server.account, desk).look()
+    assert server.flags() == [set(), set()]
+
+    for content in (letter("一", "河长清河。"),):  # stored, but the mark was lost
+        stored = content.replace(b"\n", b"\r\n")
+        desk(stored, name="一.eml", key=letter_key(stored))
+    assert intake(server.account, desk).look() == Round(taken=2)
+    assert len(desk.kept) == 2
+
+
+@real_server
+def test_a_letter_that_makes_the_program_fail_is_starred_at_the_third_look(server: Server) -> None:
+    """The one behind it comes in at the first."""
+    server.deliver(letter("坏", "bad"), letter("好", "good"))
+    desk = Desk()
+    desk.trouble = lambda content: ZeroDivisionError() if b"bad" in content else None
+    box = intake(server.account, desk)
+
+    assert [box.look() for _ in range(3)] == [Round(taken=1), Round(), Round(refused=1)]
+    assert b"\\Flagged" in server.flags()[0]
+
+
+@real_server
+def test_a_chinese_folder_and_starttls_work_as_well(server: Server) -> None:
+    """Folder names travel in modified UTF-7."""
+    server.deliver(letter("来稿", "河长清河。"), folder="投稿 & 来信")
+    account = replace(
+        server.account, folder="投稿 & 来信", port=server.starttls, security="starttls"
+    )
+
+    assert intake(account, Desk()).look() == Round(taken=1)
+    assert server.flags("投稿 & 来信") == [{b"\\Seen", b"$Gaoqian"}]
+
+
+@real_server
+def test_what_is_wrong_with_the_account_is_said(server: Server) -> None:
+    """Password, folder, certificate, host: each its own sentence, none with the password."""
+    wrong = {
+        "用户名或密码": (replace(server.account, password="falsch"), NotAllowed),
+        "打不开": (replace(server.account, folder="没有"), SettingRefused),
+        "证书不可信": (replace(server.account, ca=""), Busy),
+        "连接出错": (replace(server.account, port=free_port()), Busy),
+        "读不出证书": (replace(server.account, ca="/nowhere.pem"), SettingRefused),
+    }
+    for sentence, (account, kind) in wrong.items():
+        with pytest.raises(kind, match=sentence) as refusal:
+            intake(account, Desk()).look()
+        assert "falsch" not in str(refusal.value)
+        assert PASSWORD not in str(refusal.value) + repr(account)
+
+
+@real_server
+def test_a_lost_server_is_tried_again_until_it_is_back(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Letters that came while it was away are taken; pauses double."""
+    monkeypatch.setattr(mail, "SHORTEST_PAUSE", 0.1)
+    desk, told, stop = Desk(), list[str](), Event()
+    box = intake(server.account, desk, told)
+    server.deliver(letter("一", "河长清河。"))
+    looking = Thread(target=box.keep_looking, args=(stop,), kwargs={"interval": 0.1})
+    looking.start()
+    try:
+        wait_for(lambda: len(desk.kept) == 1)
+        server.process.terminate()
+        server.process.wait(timeout=10)
+        wait_for(lambda: sum("秒后再试" in line for line in told) >= 2)
+        again = server.start()
+        try:
+            server.deliver(letter("二", "河长巡河。"))
+            wait_for(lambda: len(desk.kept) == 2)
+        finally:
+            stop.set()
+            looking.join(timeout=20)
+            again.terminate()
+            again.wait(timeout=10)
+    finally:
+        stop.set()
+        looking.join(timeout=20)
+    assert [line.rsplit("。", 2)[1] for line in told if "再试" in line][:2] == [
+        "0.1 秒后再试",
+        "0.2 秒后再试",
+    ]
+
+
+def wait_for(happens: Callable[[], bool]) -> None:
+    """Until something happens, ten seconds at most."""
+    until = time.monotonic() + 20
+    while not happens():
+        assert time.monotonic() < until
+        time.sleep(0.02)
+
+
+@real_server
+def test_the_real_command_brings_bodies_and_attachments_into_the_store(
+    server: Server, tmp_path: Path
+) -> None:
+    """Two looks of `gaoqian mail --once`; a covering note is no manuscript; the second adds none."""
+    article = "　　六月二十日，河长在岸边清点垃圾三十斤，村民一起清河。\n"
+    server.deliver(
+        letter("河长清河", article * 2),
+        letter("投稿", "编辑您好：稿件见附件，请查收。", attached={
+            "春耕.txt": ("春耕开始\n\n" + "田里忙起来了。" * 20).encode("gb18030"),
+            "植树.txt": ("植树\n\n" + "山上种了树。" * 20).encode(),
+        }),
+        letter("坏稿", "请查收附件。", attached={"a.docx": b"PK\x03\x04 broken"}),
+    )  # fmt: skip
+    password = tmp_path / "password"
+    password.write_text(PASSWORD + "\n", encoding="utf-8")
+    environment = {
+        "PATH": os.environ["PATH"],
+        "GAOQIAN_DATABASE": str(tmp_path / "store.db"),
+        "GAOQIAN_MODELS": str(tmp_path / "models"),
+        "GAOQIAN_MAIL_HOST": "127.0.0.1",
+        "GAOQIAN_MAIL_PORT": str(server.account.port),
+        "GAOQIAN_MAIL_USER": "desk",
+        "GAOQIAN_MAIL_PASSWORD_FILE": str(password),
+        "GAOQIAN_MAIL_CA": server.account.ca,
+    }
+    for _ in range(2):
+        once = subprocess.run(
+            [sys.executable, "-m", "service.cli", "mail", "--once"],
+            env=environment,
+            cwd=Path(__file__).parents[1],
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+        assert once.returncode == 0, once.stderr
+        assert PASSWORD not in once.stderr
+
+    with closing(open_store(str(tmp_path / "store.db"), clock=lambda: datetime.now(UTC))) as store:
+        stored = [*store.submissions.each(Query(with_twins=True))]
+    assert {(one.name, one.title) for one in stored} == {
+        ("河长清河.eml", "河长清河"),
+        ("春耕.txt", "春耕开始"),
+        ("植树.txt", "植树"),
+        ("坏稿.eml", "坏稿"),
+    }
+    assert {one.source for one in stored} == {"mail:desk@127.0.0.1"}
+    (bad,) = (one for one in stored if one.title == "坏稿")
+    assert "a.docx" in " ".join(bad.warnings)
+
+
+def test_the_key_is_the_letter_s_and_not_the_delivery_s() -> None:
+    """Headers of delivery do not matter; body, Message-ID or, without one, date and subject do."""
+    one = letter("来稿", "河长清河。", id="1")
+    delivered = b"Return-Path: <ge@weishan.cn>\nReceived: from a by b\nX-Spam: no\n" + one
+
+    assert letter_key(delivered) == letter_key(one)
+    others = [
+        letter("来稿", "河长清河。", id="2"),
+        letter("来稿", "河长巡河。", id="1"),
+        one.replace(b"Message-ID", b"X-Was"),
+        one.replace(b"Message-ID", b"X-Was").replace(b"22:15", b"22:16"),
+    ]
+    assert len({letter_key(letter) for letter in (one, *others)}) == 5
+
+
+@pytest.mark.parametrize(
+    ("content", "name"),
+    [
+        (b"Subject: =?GB2312?B?1dDJzNL9?= =?GB2312?B?18o=?=\r\n\r\nx", "招商引资.eml"),
+        (b"From: a\r\n\r\nx", "无主题.eml"),
+        (b"", "无主题.eml"),
+        (b"Subject: " + "稿".encode() * 100 + b"\n\n", "稿" * 60 + ".eml"),
+    ],
+)
+def test_a_letter_is_called_by_its_subject(content: bytes, name: str) -> None:
+    """In whatever way it is written; cut where it is long."""
+    assert letter_name(content) == name
+
+
+def test_a_note_that_points_to_the_attachment_is_no_manuscript() -> None:
+    """But it is one when there is nothing else, or when it is an article itself."""
+    attachment = {"春耕.txt": "田里忙起来了。".encode() * 20}
+    article = "六月二十日，河长在岸边清点垃圾。" * 20
+
+    def formats(content: bytes) -> list[str]:
+        return [piece.format for piece in manuscripts(content, "信.eml")]
+
+    assert formats(letter("投稿", "稿件见附件，请查收。", attached=attachment)) == ["txt"]
+    assert formats(letter("投稿", "", attached=attachment)) == ["txt"]
+    assert formats(letter("投稿", article + "请查收。", attached=attachment)) == ["eml", "txt"]
+    assert formats(letter("投稿", "稿件见附件，请查收。")) == ["eml"]
+
+
+def test_the_message_id_stays_with_the_submission(tmp_path: Path) -> None:
+    """So that a desk can find the letter again."""
+    content = letter("河长清河", "六月二十日，河长在岸边清点垃圾。", id="42")
+    with closing(open_store(str(tmp_path / "s.db"), clock=lambda: datetime.now(UTC))) as store:
+        receive = into_store(store, lambda: None, read=manuscripts, source="mail:a", scope="mail:a")
+        first = receive(content, name=letter_name(content), key=letter_key(content))
+        second = receive(content, name=letter_name(content), key=letter_key(content))
+        (found,) = store.submissions.with_external_id("mail:a", "<42@weishan.cn>")
+
+    assert first.ids == second.ids == (found.id,)
+    assert (first.again, second.again) == (False, True)
+    assert first.lines == (f"{found.id}　河长清河：还没有模型，待标引",)
