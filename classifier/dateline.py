@@ -57,7 +57,7 @@ _BOXED_DATELINE = re.compile(rf"\[(?P<agency>)(?P<place>[{HAN}]{{2,6}}?)(?P<date
 # without one of these signs an end is not read at all.
 SIGN_CHARS = 90
 _HEAD_SIGN = re.compile(
-    "[讯訊息■□▲●◆◎【]|[电電][\\s(（:：“\"]|[记記]者|通[讯訊][员員]|[报報][道導]|[编編撰][辑輯者稿]|作者|供稿|"
+    '[讯訊息■□▲●◆◎【]|[电電][\\s(（:：“"]|[记記]者|通[讯訊][员員]|[报報][道導]|[编編撰][辑輯者稿]|作者|供稿|'
     "[来來]源|[图圖文][/／:：]|上接|下[转轉]|[审審責责校][稿编編核對对]|[摄攝]"
 )
 _TAIL_SIGN = re.compile(

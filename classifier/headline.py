@@ -60,12 +60,18 @@ _NOTICE = re.compile(
 )
 _DECORATION = " \u3000【】[]《》■●◆▶►▍▎|丨◎★☆▲◇○□—-·▼▽◀◄〖〗"
 _COLUMN = re.compile(
-    r"(?:简讯|简报|短讯|快讯|要闻|短波|速递|速览|集锦|荟萃|一句话新闻|图片新闻|来信|来函|专栏|专题|专版|特刊|时评|论坛|"
-    r"谈|访谈|声音|言论|观点|[锐快短微]评|杂谈|札记|随笔|手记|聚焦|动态|风采|巡礼|观察|扫描|播报|导读|之窗|视窗|窗口|看台|天地|园地|广角|纵横|直通车|进行时|"
-    r"在行动|在线|一线|视点|焦点|热点|见闻|撷英|传真|之声|心声|信箱|热线|讲堂|走基层|簡訊|要聞|短訊|來信|讀者)$"
+    r"(?:简讯|简报|短讯|快讯|要闻|短波|速递|速览|集锦|荟萃|一句话新闻|图片新闻|来信|来函|专栏|专题|专版|"
+    r"特刊|时评|论坛|访谈|大家谈|[书局镇县]\S谈|杂谈|札记|随笔|手记|扫描|播报|导读|之窗|视窗|看台|园地|广角|纵横|"
+    r"直通车|进行时|在行动|撷英|之声|心声|信箱|走基层|簡訊|要聞|短訊|來信)$"
+)
+# Words that also end headlines: only short, and without a verb's particle before them.
+_COLUMN_WORD = re.compile(
+    r"[^到在为把进上向赴让给成是有听看聚]{0,4}(?:声音|言论|观点|[锐快短微]评|聚焦|动态|风采|巡礼|观察|窗口|天地|"
+    r"在线|一线|视点|焦点|热点|见闻|传真|热线|讲堂|谈|讀者)$"
 )
 _COLUMN_NOUN = re.compile(
-    r"(?:综合|社会|民生|经济|文化|教育|国内|国际|体育|副刊|评论|理论|时政|县域|区县|基层|新闻|公告|广告|健康|生活|綜合|社會)+$"
+    r"(?:综合|社会|民生|经济|文化|教育|国内|国际|体育|副刊|评论|理论|时政|县域|区县|基层|新闻|公告|"
+    r"广告|健康|生活|綜合|社會)+$"
 )
 _DOTTED_COLUMN = re.compile(rf"[^,，。]{{2,24}}[·•・]{_H}{{2,8}}$")
 
@@ -122,9 +128,11 @@ def is_column(text: str) -> bool:
         return True
     if _DOTTED_COLUMN.match(core):
         return True
-    return (len(core) <= 10 and _COLUMN.search(core) is not None) or (
-        len(core) <= 6 and _COLUMN_NOUN.match(core) is not None
-    )
+    if len(core) > 10:
+        return False
+    if _COLUMN.search(core) or _COLUMN_WORD.match(core):
+        return True
+    return len(core) <= 6 and _COLUMN_NOUN.match(core) is not None
 
 
 def leads_with_place(title: str) -> bool:
@@ -241,7 +249,7 @@ def _may_open(lines: Sequence[Line], columns: Columns, at: int) -> bool:
         return True
     if line.kind is not Kind.SHORT or line.width > MAX_BARE:
         return False
-    if _NEWS_FIRST.match(line.text) and re.search("[,，]", line.text):
+    if re.search("[,，]", line.text) and (full[at] or _NEWS_FIRST.match(line.text)):
         return False
     above = lines[at - 1] if at else None
     below = lines[at + 1] if at + 1 < len(lines) else None

@@ -25,13 +25,16 @@ _HEADLINE_AND_DATELINE = re.compile(
 )
 _RULE = re.compile(r"([-—–_=*＊~～◇◆●○■□☆★※·.…])\1{2,}|(?:[-—*＊◇◆●○■□☆★※]\s+){2,}\S")
 _COMMA = re.compile(r"[,，、。；]")
+_SET_WIDE = "“”‘’…—·"
 _CLOSERS = "”’\"'』」）)】]》〉"
 _STOPS = "。！？!?…；;｡"
 _PAIRS = (("“", "”"), ("‘", "’"), ("《", "》"), ("「", "」"), ("(", ")"), ("[", "]"))
 _HAN = re.compile(r"[\u3400-\u9fff]")
 _BAD_START = re.compile(r"[,，、。；;:：！？!?）)”’》」』】\]…%％]")
-_BULLETED = re.compile(r"[■□●◆◇▲△○◎]")
-_SPEECH = re.compile(r"[说道称][:,]\s?“|^“[^”]*[!?。,…]”")
+_BULLETS = "■□●◆◇▲△○◎"
+_BULLETED = re.compile(f"[{_BULLETS}]")
+_LAST_WORD = frozenset(("摄", "攝", "影", "供图", "图", "文"))  # of a credit cut in two
+_SPEECH = re.compile(r"(?:[说称]|(?<![街频渠])道)[:,]\s?“|^“[^”]*[!?。,…]”")
 _ENCLOSED = re.compile(r"[（(].*[）)]$")  # a remark, and the end of what it remarks on
 _BAD_END = re.compile(
     r"[,，、;；:：（(“‘《「『【\[<—\-~和与及在对把将为是或从向以被让使并而且就也都还又之其]$"
@@ -175,7 +178,9 @@ def _line(text: str, start: int, gap: int, indent: int, above: Sequence[Line]) -
         # Under a letter or a notice, a date is its last line, not the page's.
         kind = kind if above[-1].kind is Kind.FURNITURE else Kind.SIGNED
     stops = kind in CREDITS or kind in (Kind.NAMES, Kind.RULE) or ends_sentence(text)
-    width = (len(text) + sum(char > "\u2e7f" for char in text[:200])) / 2
+    if not stops and above and text[-1] in "摄攝)）" and len(text) <= 30:
+        stops = closing_mark(above[-1].text[-60:] + text) is not None  # a credit cut in two
+    width = (len(text) + sum(char > "\u2e7f" or char in _SET_WIDE for char in text[:200])) / 2
     return Line(text, start, start + len(text), gap, indent, width, kind, stops)
 
 
@@ -268,6 +273,8 @@ class Columns:
     def starts_paragraph(self, at: int) -> bool:
         """Whether the line `at` begins a paragraph rather than goes on with the line above it."""
         line, above = self.lines[at], self.lines[at - 1]
+        if line.text in _LAST_WORD or above.text[-1] in _BULLETS:
+            return False
         if line.kind in CREDITS | OPENINGS | {Kind.STEP} or above.kind in CREDITS:
             return True
         indented = self.indents and line.indent >= 2 > above.indent
@@ -276,6 +283,8 @@ class Columns:
             # A caption set into the middle of a column breaks a sentence that goes on below it.
             inset = apart and line.stops and closing_mark(line.text) is Mark.PHOTO
             return inset or (indented and not self.full[at - 1])
+        if above.kind is not Kind.DATELINE and closing_mark(above.text) is not None:
+            return True
         narrower = self.full[at] and 1.4 <= above.width - line.width <= 2.6
         return not self.full[at - 1] or apart or indented or narrower
 

@@ -224,9 +224,6 @@ class _Desk:
             self.waiting = [*note.above, *rows, *note.below, *self.waiting]
             self.open = self.latest = None
             self.sections.clear()
-        if self.waiting and head.section:
-            self._start(_Piece(paragraphs=[[row] for row in self.waiting]))
-            self.waiting = []
         if head.section and not self._is_new(head.section):
             # A label that stands above every second headline: to each its own.
             head = replace(head, section=head.section[:0], title=range(head.first, head.body))
@@ -422,12 +419,9 @@ def _spread_sections(lines: Sequence[Line], pieces: Sequence[_Piece]) -> None:
     for piece in pieces:
         head = piece.head
         rows = list(head.section) if head is not None else []
-        if rows:
-            leader, captions = piece, []
-            piece.section = " ".join(lines[row].text for row in rows)
-        elif piece.above:
-            leader = None
-            piece.section = " ".join(lines[row].text for row in piece.above)
+        if rows or piece.above:
+            leader, captions = (piece if rows else None), []
+            piece.section = " ".join(lines[row].text for row in [*piece.above, *rows])
         elif leader is not None and piece.caption and leader.caption:
             piece.section = leader.section
         elif leader is not None and piece.caption:

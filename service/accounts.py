@@ -96,6 +96,11 @@ def digest(secret: str) -> str:
     return hashlib.sha256(secret.encode("utf-8", "surrogatepass")).hexdigest()
 
 
+def _throttled(name: str) -> str:
+    # The name may be a password typed into the wrong field: only its sha256 is kept.
+    return digest(unicodedata.normalize("NFKC", name).strip().casefold())
+
+
 def neighbourhood(address: str) -> str:
     """An address as the throttle counts it: of IPv6 the /64 that one subscriber commands.
 
@@ -168,11 +173,7 @@ class Accounts:
 
     def _attempt(self, name: str, address: str) -> str:
         """Count an attempt as a failure before it is one, so that many at once do not slip by."""
-        # The name may be a password typed into the wrong field: only its sha256 is kept.
-        key, place = (
-            digest(unicodedata.normalize("NFKC", name).strip().casefold()),
-            neighbourhood(address),
-        )
+        key, place = _throttled(name), neighbourhood(address)
         self._refuse_beyond(key, place, allowance=-1)
         self._book.record_failure(key, place)
         self._refuse_beyond(key, place, allowance=0)
@@ -203,13 +204,8 @@ class Accounts:
 
     def by_cookie(self, cookie: str) -> User | None:
         """Whose live session this is."""
-        session = self._book.session(digest(cookie))
-        if session is None:
-            return None
-        if self._clock() - session.seen > self._lifetimes.idle:
-            self._book.close_session(session.digest)
-            return None
-        return self._find(session.user)
+        session = self._book.session(digest(cookie), idle=self._lifetimes.idle)
+        return self._find(session.user) if session else None
 
     # Users
 
@@ -244,14 +240,12 @@ class Accounts:
         Raises Unfit for a name or password that will not do, Conflict for a name in use.
         """
         kept = read_name(name)
-        given = "" if password is not None else make_password()
-        if password is not None:
-            check_password(password, name=kept)
+        given = make_password() if password is None else ""
         user = self._book.add_user(
             kept,
             role=role,
             shown=shown.strip(),
-            password_hash=self._passwords.hashed(password or given),
+            password_hash=self._stored(password or given, name=kept),
             must_change=bool(given),
         )
         self.record("user.add", by, user.name, role=role.value)
@@ -285,14 +279,13 @@ class Accounts:
     def reset_password(self, name: str, *, by: By, password: str | None = None) -> str:
         """Give an account another password and end its sessions; the one made, "" where chosen."""
         user = self._book.user(name)
-        given = "" if password is not None else make_password()
-        if password is not None:
-            check_password(password, name=user.name)
+        given = make_password() if password is None else ""
         self._book.change_user(
             user.name,
-            password_hash=self._passwords.hashed(password or given),
+            password_hash=self._stored(password or given, name=user.name),
             must_change=bool(given),
         )
+        self._book.forget_failures(_throttled(user.name))
         self.record("password.reset", by, user.name)
         return given
 
@@ -310,14 +303,17 @@ class Accounts:
             self.record("password.failed", By(user.name, address), user.name)
             raise NotAllowed("现在的密码不对", where="current", fix="请重新输入")
         self._book.forget_failures(attempt)
-        check_password(password, name=user.name)
         if plain(password) == plain(current):
             raise Unfit("新密码和现在的一样", where="password", fix="请换一个")
         changed = self._book.change_user(
-            user.name, password_hash=self._passwords.hashed(password), must_change=False
+            user.name, password_hash=self._stored(password, name=user.name), must_change=False
         )
         self.record("password.change", By(user.name, address), user.name)
         return self._open(changed, address=address, agent=agent)
+
+    def _stored(self, password: str, *, name: str) -> str:
+        check_password(password, name=name)
+        return self._passwords.hashed(password)
 
     def _find(self, name: str) -> User | None:
         try:

@@ -7,6 +7,7 @@ from datetime import timedelta
 
 from flask import Flask, Response, render_template
 from werkzeug.middleware.proxy_fix import ProxyFix
+from werkzeug.routing import BaseConverter
 
 from classifier.registry import Registry
 from service import access
@@ -21,7 +22,7 @@ from service.api import (
     reviews,
     submissions,
 )
-from service.api.routes import Role
+from service.api.routes import SUBMISSION, SUBMISSION_ID, Role
 from service.passwords import Passwords
 from service.serving import ServedModel
 from service.settings import Settings
@@ -59,6 +60,10 @@ SECURITY_HEADERS = {
 }
 
 
+class _SubmissionId(BaseConverter):
+    regex = SUBMISSION_ID
+
+
 def create_app(
     settings: Settings, *, store: Store | None = None, passwords: Passwords | None = None
 ) -> Flask:
@@ -93,6 +98,7 @@ def create_app(
         settings=settings,
         roles={**PAGES, **{route.answer.__name__: route.role for route in ROUTES}},
     )
+    app.url_map.converters[SUBMISSION] = _SubmissionId
     for route in ROUTES:
         app.add_url_rule(
             route.path,

@@ -103,7 +103,9 @@ def tag_archive(
     _begin(parts, output, plan)
     if (parts / "done.json").is_file():
         totals = json.loads((parts / "done.json").read_text(encoding="utf-8"))
-        return ArchiveRun(totals["articles"], totals["refused"], totals["parts"], totals["parts"], 0)
+        return ArchiveRun(
+            totals["articles"], totals["refused"], totals["parts"], totals["parts"], 0
+        )
     reader = _Reader(inputs)
     resumed = articles = refused = number = 0
     with _client(cluster, workers) as client:
@@ -288,9 +290,7 @@ def _tag_block(block: list[Record], name: str) -> _Tagged:
         json.dumps(tagging.as_json(), ensure_ascii=False) + "\n"
         for tagging in model.tag_many(articles)
     ]
-    return _Tagged(
-        "".join(lines).encode(), "".join(errors).encode(), len(articles), len(errors)
-    )
+    return _Tagged("".join(lines).encode(), "".join(errors).encode(), len(articles), len(errors))
 
 
 def _part(parts: Path, number: int) -> Path:

@@ -8,7 +8,6 @@ or moved: one that cannot be read is starred for a person to look at.
 from __future__ import annotations
 
 import base64
-import email
 import hashlib
 import imaplib
 import logging
@@ -50,6 +49,7 @@ _TRIES = 3  # before a letter that makes the program fail is put aside
 _HEAD_END = re.compile(rb"\r?\n\r?\n")
 _HEAD_BYTES = 1 << 18
 _SIZE = re.compile(rb"RFC822\.SIZE (\d+)")
+_PASSING = re.compile(r"\[(?:UNAVAILABLE|INUSE|LIMIT|SERVERBUG)\]")  # RFC 5530: try again later
 _COVER_CHARS = 120
 _COVER = re.compile(r"附件|附上|见附|查收|审阅|审稿|投稿|来稿|稿件|请收")
 
@@ -174,19 +174,16 @@ def letter_key(content: bytes) -> str:
     True
     """
     head, body = _split(content)
-    names = ("Message-ID",) if head["Message-ID"] else ("Date", "From", "Subject")
-    digest = hashlib.sha256()
-    for name in names:
-        digest.update(str(head[name] or "").encode("utf-8", "surrogateescape") + b"\n")
-    digest.update(body)
-    return digest.hexdigest()
+    names = ("Message-ID",) if _header(head, "Message-ID") else ("Date", "From", "Subject")
+    told = "\n".join(_header(head, name) for name in names)
+    return hashlib.sha256(told.encode("utf-8", "surrogateescape") + b"\n" + body).hexdigest()
 
 
 def letter_name(content: bytes) -> str:
     """What to call a letter: its subject, with the ending of a mail file."""
     subject = ""
     with suppress(UnknownEncoding):
-        subject = decode_field(str(_split(content)[0]["Subject"] or ""))
+        subject = decode_field(_header(_split(content)[0], "Subject"))
     return f"{subject[:60] or '无主题'}.eml"
 
 
@@ -196,7 +193,7 @@ def manuscripts(content: bytes, name: str, *, limits: Limits | None = None) -> t
     A body that only says that something is attached is left out when the attachment was read.
     Raises InputRefused and Busy.
     """
-    message_id = str(_split(content)[0]["Message-ID"] or "").strip()
+    message_id = _header(_split(content)[0], "Message-ID")
     pieces = read_pieces(content, name=name, external_id=message_id[:200], limits=limits)
     rest = tuple(piece for piece in pieces if not _is_cover(piece))
     return rest or pieces
@@ -208,10 +205,16 @@ def _is_cover(piece: Piece) -> bool:
     return piece.format == "eml" and (empty or (short and _COVER.search(piece.text) is not None))
 
 
-def _split(content: bytes) -> tuple[email.message.Message, bytes]:
+def _split(content: bytes) -> tuple[bytes, bytes]:
+    """The headers of a letter and what follows them."""
     end = _HEAD_END.search(content[:_HEAD_BYTES])
-    head, body = (content[: end.start()], content[end.end() :]) if end else (b"", content)
-    return email.message_from_bytes(head + b"\n\n"), body
+    return (content[: end.start()], content[end.end() :]) if end else (b"", content)
+
+
+def _header(head: bytes, name: str) -> str:
+    """One header as it was sent, bytes beyond UTF-8 as surrogates; "" where there is none."""
+    found = re.search(rb"(?im)^%s:[ \t]*(.*(?:\r?\n[ \t].*)*)" % name.encode(), head)
+    return found[1].decode("utf-8", "surrogateescape").strip() if found else ""
 
 
 # The server
@@ -237,10 +240,13 @@ def _talking(account: Account) -> Iterator[None]:
 def _mailbox(account: Account) -> Iterator[_Mailbox]:
     connection = _connected(account)
     try:
+        _log_in(connection, account)
         yield _Mailbox(connection, account)
     finally:
         with suppress(OSError, imaplib.IMAP4.error):
             connection.logout()
+        with suppress(OSError):
+            connection.shutdown()
 
 
 def _connected(account: Account) -> imaplib.IMAP4:
@@ -249,13 +255,18 @@ def _connected(account: Account) -> imaplib.IMAP4:
     except OSError as error:
         raise SettingRefused("读不出证书", where=f"mail_ca = {account.ca}") from error
     if account.security == "tls":
-        connection: imaplib.IMAP4 = imaplib.IMAP4_SSL(
-            account.host, account.port, ssl_context=context, timeout=_TIMEOUT
-        )
-    else:
-        connection = imaplib.IMAP4(account.host, account.port, timeout=_TIMEOUT)
-        if account.security == "starttls":
+        return imaplib.IMAP4_SSL(account.host, account.port, ssl_context=context, timeout=_TIMEOUT)
+    connection = imaplib.IMAP4(account.host, account.port, timeout=_TIMEOUT)
+    if account.security == "starttls":
+        try:
             connection.starttls(context)
+        except BaseException:
+            connection.shutdown()
+            raise
+    return connection
+
+
+def _log_in(connection: imaplib.IMAP4, account: Account) -> None:
     try:
         if "AUTH=PLAIN" in connection.capabilities:
             # LOGIN takes only ASCII.
@@ -266,12 +277,13 @@ def _connected(account: Account) -> imaplib.IMAP4:
     except imaplib.IMAP4.abort:
         raise
     except (imaplib.IMAP4.error, UnicodeEncodeError) as error:
+        if _PASSING.search(str(error)):
+            raise
         raise NotAllowed(
             f"邮箱不接受这个用户名或密码（{_said(error)}）",
             where=f"{account.user}@{account.host}",
             fix="有的邮箱要用“授权码”代替密码，并先在网页上开通 IMAP",
         ) from error
-    return connection
 
 
 def _said(error: Exception) -> str:

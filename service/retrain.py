@@ -13,32 +13,31 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
-from classifier.article import Article
 from classifier.errors import Conflict, GaoqianError, ModelMissing, ModelRefused
 from classifier.registry import Registry, replace_file
-from classifier.themes import Theme
 from service.answers import mark_of, read_answers, read_pinned
+from service.lessons import FATES, SUSPECTS, gather, gather_corrections, renamed
 from service.taxonomy import Taxonomy, answering, read_taxonomy
 
 if TYPE_CHECKING:
     from service.store import Store
-    from training.fates import Correction
     from training.fit import Trained
     from training.gate import Incumbent, Rules
-    from training.labelled import Corpus, Labelled
+    from training.labelled import Labelled
     from training.pipeline import Recipe
     from training.verdict import Verdict
 
 STATUS, LOCK = "retrain.json", ".retrain.lock"
-GATE, GATE_PAGE, FATES, SUSPECTS = "gate.json", "gate.html", "fates.json", "suspects.json"
+GATE, GATE_PAGE = "gate.json", "gate.html"
 SHOWN_SUSPECTS = 300
 _PARTIAL = ".part-*"
 
@@ -80,15 +79,6 @@ class Retrained:
     sentence: str
     version: str  # the candidate; with UNCHANGED the serving model
     verdict: Verdict | None
-
-
-@dataclass(frozen=True, slots=True)
-class Lesson:
-    """Everything that a retraining learns from, gathered and as it is called today."""
-
-    corpus: Corpus
-    reviewed: int  # articles of it that editors settled
-    notes: tuple[str, ...]
 
 
 def retrain(
@@ -227,120 +217,8 @@ def _serving(
         corpus = read_corpus(paths)
         if corpus_digest(corpus) == model.manifest.training.get("corpus"):
             learned = corpus
-    named = None if learned is None else _renamed(learned, taxonomy, learned.themes)
+    named = None if learned is None else renamed(learned, taxonomy, learned.themes)
     return serving, Incumbent(answering(model, taxonomy), named), ""
-
-
-def gather(
-    folder: Path,
-    *,
-    paths: Sequence[Path],
-    store: Store | None,
-    taxonomy: Taxonomy,
-    known: Sequence[Theme] = (),
-) -> Lesson:
-    """What there is to learn from: corpus files, over them what editors settled and answered.
-
-    Only labels that a person gave are in it. Of the same text the latest word counts.
-    """
-    from training.fit import MIN_PER_THEME
-    from training.labelled import Corpus, Labelled, read_corpus
-
-    corpus = read_corpus(paths)
-    answers = read_answers(folder)
-    articles = {mark_of(one.article): one for one in corpus.articles}
-    ids = {one.article.id for one in corpus.articles}
-    settled = [] if store is None else [*store.reviews.labelled()]
-    for one in sorted(settled, key=lambda one: (one.settled, one.id)):
-        if not (one.text.strip() or one.title.strip()):
-            continue
-        id = one.id if one.id not in ids else f"submission-{one.id}"
-        article = Article(one.text, one.title, id)
-        articles[mark_of(article)] = Labelled(
-            article,
-            frozenset(one.themes),
-            where=f"审定稿 {one.id}",
-            date=f"{one.received:%Y-%m-%d}",
-            about={"settled": one.settled.isoformat(timespec="seconds"), "by": one.by},
-        )
-    reviewed = sum("settled" in one.about for one in articles.values())
-    for mark, answer in answers.items():
-        if mark in articles and str(articles[mark].about.get("settled", "")) <= answer.at:
-            articles[mark] = replace(articles[mark], themes=frozenset(answer.themes))
-    defined = {theme.slug: theme for theme in (*corpus.themes, *known)}
-    everything = Corpus(tuple(articles.values()), tuple(defined.values()))
-    renamed = _renamed(everything, taxonomy, everything.themes)
-    served = {theme.slug for theme in known}
-    scarce = {
-        theme
-        for theme in renamed.themes
-        if theme.slug not in served
-        and sum(theme.slug in one.themes for one in renamed.articles) < MIN_PER_THEME
-    }
-    notes = tuple(
-        f"主题 {theme.name} 的标注稿不到 {MIN_PER_THEME} 篇，这次先不学它"
-        for theme in sorted(scarce, key=lambda theme: theme.slug)
-    )
-    left = frozenset(theme.slug for theme in scarce)
-    return Lesson(
-        Corpus(
-            tuple(replace(one, themes=one.themes - left) for one in renamed.articles),
-            tuple(theme for theme in renamed.themes if theme not in scarce),
-        ),
-        reviewed,
-        notes,
-    )
-
-
-def _renamed(corpus: Corpus, taxonomy: Taxonomy, known: Sequence[Theme]) -> Corpus:
-    """Labels as they read today, and the themes that are among them."""
-    from training.labelled import Corpus
-
-    articles = tuple(
-        replace(one, themes=frozenset(taxonomy.labels(sorted(one.themes))))
-        for one in corpus.articles
-    )
-    used = {slug for one in articles for slug in one.themes}
-    today = {theme.slug: theme for theme in taxonomy.themes(known)}
-    order = [slug for slug in today if slug in used] + sorted(used - set(today))
-    return Corpus(articles, tuple(today.get(slug, Theme(slug, slug)) for slug in order))
-
-
-def gather_corrections(store: Store) -> list[Correction]:
-    """Every review that changed what the model had said and was not taken back, oldest first."""
-    from service.store.records import Action, Order, Query, State
-    from training.fates import Correction
-
-    corrections = []
-    for state in (State.SETTLED, State.UNSURE):
-        for one in store.submissions.each(Query(state=state, order=Order.OLDEST)):
-            history = [review for review in store.reviews.history(one.id) if not review.undone]
-            said = {receipt.id: receipt.themes for receipt in store.submissions.taggings(one.id)}
-            told = [review for review in history if review.action in (Action.SET, Action.NONE)]
-            for review in told:
-                before = said.get(review.tagging or 0)
-                if before is None or set(before) == set(review.to_themes):
-                    continue
-                later = [
-                    other.by
-                    for other in history
-                    if other.id > review.id
-                    and other.to_state is State.SETTLED
-                    and set(other.to_themes) != set(review.to_themes)
-                ]
-                corrections.append(
-                    Correction(
-                        review.id,
-                        one.id,
-                        one.article,
-                        review.by,
-                        review.at,
-                        frozenset(review.to_themes),
-                        frozenset(before),
-                        later[-1] if later else "",
-                    )
-                )
-    return sorted(corrections, key=lambda correction: correction.review)
 
 
 def _verdict_files(verdict: Verdict) -> dict[str, bytes]:
@@ -393,15 +271,13 @@ def _alone(registry: Registry, *, by: str, clock: Clock) -> Iterator[Callable[[S
     """
     registry.folder.mkdir(parents=True, exist_ok=True)
     with (registry.folder / LOCK).open("a") as handle:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+        if not _taken(handle):
             running = read_status(registry)
             raise Conflict(
                 f"已有一次重训在进行：{running.by} 于 {running.since} 开始，进程 {running.pid}",
                 where=str(registry.folder),
                 fix="请等它结束",
-            ) from None
+            )
         clear_leftovers(registry)
         started = clock().isoformat(timespec="seconds")
 
@@ -412,6 +288,18 @@ def _alone(registry: Registry, *, by: str, clock: Clock) -> Iterator[Callable[[S
 
         report(Status(Stage.RUNNING, "开始"))
         yield report
+
+
+def _taken(handle: IO[str]) -> bool:
+    """Whether the lock is ours now; whoever only looks (`_is_running`) holds it for a moment."""
+    for _ in range(5):
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            time.sleep(0.05)
+        else:
+            return True
+    return False
 
 
 def clear_leftovers(registry: Registry) -> None:

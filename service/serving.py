@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from classifier.errors import GaoqianError, ModelMissing
 from classifier.model import Classifier
 from classifier.registry import Registry, check_probes
+from service.taxonomy import Taxonomy, answering, read_taxonomy
 
 Clock = Callable[[], float]  # seconds, monotonic
 
@@ -39,6 +40,8 @@ class ServedModel:
         self._interval = interval
         self._clock = clock
         self._lock = threading.Lock()
+        self._loaded: Classifier | None = None
+        self._taxonomy = Taxonomy()
         self._model: Classifier | None = None
         self._earlier: Classifier | None = None
         self._status = ServingStatus(None, None, "", 0.0)
@@ -77,18 +80,23 @@ class ServedModel:
         return ServingStatus(status.serving, status.promoted, status.problem, lag)
 
     def refresh(self) -> None:
-        """Look at the pointer once and follow it."""
+        """Look at the pointer and at the themes once, and follow them."""
         with self._lock:
-            serving = self._model.id if self._model else None
+            serving = self._loaded.id if self._loaded else None
             promoted, problem = serving, ""
             try:
                 promoted = self._registry.current_id()
-                if promoted not in (serving, self._refused):
-                    model = self._registry.load(promoted)
-                    check_probes(model)
-                    self._model, serving, self._refused = model, promoted, None
-                elif promoted != serving:
+                if promoted == serving:
+                    self._refused = None
+                elif promoted != self._refused:
+                    loaded = self._registry.load(promoted)
+                    check_probes(loaded)
+                    self._answer_with(loaded)
+                    serving, self._refused = promoted, None
+                else:
                     problem = self._status.problem  # already refused; do not load it every second
+                if self._loaded is not None:
+                    self._answer_with(self._loaded)
             except GaoqianError as error:
                 problem = str(error)
                 if promoted != serving:
@@ -98,6 +106,13 @@ class ServedModel:
             elif self._differs_since is None:
                 self._differs_since = self._clock()
             self._status = ServingStatus(serving, promoted, problem, 0.0)
+
+    def _answer_with(self, loaded: Classifier) -> None:
+        """Put a model in place, its themes called as they are today."""
+        taxonomy = read_taxonomy(self._registry.folder)
+        if loaded is not self._loaded or taxonomy != self._taxonomy:
+            model = answering(loaded, taxonomy)
+            self._loaded, self._taxonomy, self._model = loaded, taxonomy, model
 
     def watch(self) -> None:
         """Follow the pointer from now on; call once in each process, after it has forked."""

@@ -48,6 +48,7 @@ def _default_models() -> str:
 
 SETTINGS = (
     Setting("models", _default_models(), "模型版本所在的文件夹"),
+    Setting("corpus", "", "重训用的标注稿，几处用冒号分隔；空为随附语料"),
     Setting("host", "127.0.0.1", "服务监听的地址"),
     Setting("port", 8600, "服务监听的端口", least=0, most=65535),
     Setting("database", str(_AT_HOME / "gaoqian.db"), "数据库：文件路径，或 postgresql:// 地址"),

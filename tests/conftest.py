@@ -96,11 +96,14 @@ def postgres_url(postgresql_server: Server) -> Iterator[str]:
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
-def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """The address of an empty database, on SQLite and on PostgreSQL in turn."""
+def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """The address of an empty store, on SQLite and on PostgreSQL in turn."""
     if request.param == "postgresql":
-        return str(request.getfixturevalue("postgres_url"))
-    return str(tmp_path / "store.db")
+        server: Server = request.getfixturevalue("postgresql_server")
+        with server.database(like=server.with_tables()) as url:
+            yield url
+    else:
+        yield str(tmp_path / "store.db")
 
 
 class Clock:

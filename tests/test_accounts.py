@@ -156,6 +156,23 @@ def test_after_five_wrong_passwords_the_right_one_waits(accounts: Accounts, cloc
     assert accounts.log_in("王编辑", GOOD, address=DESK).user.name == "王编辑"
 
 
+def test_a_password_given_anew_opens_the_door_again(accounts: Accounts) -> None:
+    """Whoever is shut out need not wait when an administrator resets the password."""
+    for _ in range(5):
+        refusal(accounts.log_in, "王编辑", "不对不对不对", address=DESK)
+    given = accounts.reset_password("王编辑", by=BY)
+
+    assert accounts.log_in("王编辑", given, address=DESK).user.must_change
+
+
+def test_an_idle_session_is_not_revived_by_looking_at_it(accounts: Accounts, clock: Clock) -> None:
+    """Two requests after a long pause both find nobody; the first does not count as use."""
+    cookie = accounts.log_in("王编辑", GOOD, address=DESK).cookie
+    clock.now += timedelta(hours=12, seconds=1)
+
+    assert [accounts.by_cookie(cookie) for _ in range(2)] == [None, None]
+
+
 def test_trying_while_shut_out_does_not_prolong_it(accounts: Accounts, clock: Clock) -> None:
     """The quarter of an hour counts from the wrong passwords, not from knocking meanwhile."""
     for _ in range(5):

@@ -17,13 +17,13 @@ SERVING_NEVER = {"sklearn", "scipy", "pickle", "joblib", "marshal"}
 
 
 def _imports(path: Path) -> Iterator[tuple[str, bool]]:
-    """Modules a file imports, and whether inside a function."""
+    """Modules a file imports, and whether inside a function or for the type checker alone."""
     tree = ast.parse(path.read_text(encoding="utf-8"))
     inside = {
         id(node)
-        for function in ast.walk(tree)
-        if isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef)
-        for node in ast.walk(function)
+        for block in ast.walk(tree)
+        if isinstance(block, ast.FunctionDef | ast.AsyncFunctionDef) or _is_for_types(block)
+        for node in ast.walk(block)
     }
     for node in ast.walk(tree):
         names = []
@@ -33,6 +33,14 @@ def _imports(path: Path) -> Iterator[tuple[str, bool]]:
             names = [node.module or ""]
         for name in names:
             yield name, id(node) in inside
+
+
+def _is_for_types(block: ast.AST) -> bool:
+    return (
+        isinstance(block, ast.If)
+        and isinstance(block.test, ast.Name)
+        and block.test.id == "TYPE_CHECKING"
+    )
 
 
 def _files(package: str) -> list[Path]:

@@ -42,7 +42,7 @@ class Rules:
 
     share: float = 0.3  # of each theme's articles that judge
     margin: float = 0.03  # of F1 that a theme may lose
-    enough: int = 30  # of a theme's judging articles; with fewer only a clear loss counts
+    enough: int = 50  # of a theme's judging articles; with fewer only a clear loss counts
     rounds: int = 2000  # of the bootstrap
     seed: int = 20260901
     shown: int = 100  # flipped articles kept with their text
@@ -106,7 +106,9 @@ def judge(
         flips = _flips(judges, old.accepted, new.accepted)
     promises = _check_promises(candidate.manifest, incumbent, truth, new.probabilities)
     outcomes = _pinned(candidate, pinned)
-    reasons = [one.sentence for one in comparisons if not one.passed]
+    compared = sorted(comparisons, key=lambda one: one.outcome is not Outcome.LOST)
+    reasons = [one.sentence for one in compared if not one.passed]
+    reasons += [mean.sentence] if mean and not mean.passed else []
     reasons += [one.sentence for one in promises if not one.passed]
     reasons += [
         f"必须标对的《{one.title or one.id}》标成了{_listed(one.found)}，应是{_listed(one.wanted)}"

@@ -40,7 +40,7 @@ class PasswordBody(bodies.Incoming):
 class NewUserBody(bodies.Incoming):
     """新账号；不写密码则替它生成一个，只在答复里出现一次"""
 
-    name: bodies.Text = Field(max_length=100, description="登录用的账号名")
+    name: bodies.Text = Field(min_length=1, max_length=100, description="登录用的账号名")
     role: AccountRole
     shown: bodies.Text = Field("", max_length=40, description="稿签上显示的名字")
     password: bodies.Text | None = Field(None, max_length=1000)

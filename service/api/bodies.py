@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Any, TypeVar, get_origin
 
 from flask import Request
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import ErrorDetails, from_json
 
 from classifier.article import MAX_CHARS, Article
@@ -26,7 +26,6 @@ def _whole(number: object) -> object:
 
 
 Text = Annotated[str, AfterValidator(_no_nul)]
-Whole = Annotated[int, BeforeValidator(_whole)]
 Probability = Annotated[float, Field(ge=0, le=1)]
 
 

@@ -55,6 +55,16 @@ class LastEventHeader(BaseModel):
     )
 
 
+class EventReply(BaseModel):
+    """一件事；重连时带上最后的 id，不漏"""
+
+    id: str
+    event: Literal["received", "tagged", "settled", "unsure", "undone"]
+    data: str = Field(
+        description="JSON：seq、type、timestamp、data（id、version、state、themes、title 等）"
+    )
+
+
 class DeliveryReply(BaseModel):
     """一次通知"""
 
@@ -176,6 +186,7 @@ ROUTES = (
         "/v1/events",
         events,
         "来稿与审稿的即时通知（server-sent events）",
+        reply=EventReply,
         media=EVENT_STREAM,
         query=EventsQuery,
         headers=LastEventHeader,

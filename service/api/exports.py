@@ -64,22 +64,24 @@ def export_csv() -> ResponseReturnValue:
 
 def export_xlsx() -> ResponseReturnValue:
     """Everything a query finds as a workbook."""
+    names, found = _theme_names(), _found("xlsx")
+    made = _workbook(chain([_HEAD], (_row(one, names) for one in islice(found, MOST_ROWS))))
+    return _download(chain([next(made)], made), XLSX, "来稿", "xlsx")
+
+
+def _workbook(rows: Iterable[Iterable[str | int]]) -> Iterator[bytes]:
     from openpyxl import Workbook
 
-    names = _theme_names()
     workbook = Workbook(write_only=True)
     sheet = workbook.create_sheet("来稿")
     sheet.freeze_panes = "A2"
-    for row in chain([_HEAD], (_row(one, names) for one in islice(_found("xlsx"), MOST_ROWS))):
+    for row in rows:
         sheet.append([sheet_cell(value) for value in row])
-    made = tempfile.TemporaryFile()  # noqa: SIM115 -- closed by what sends it
-    try:
+    with tempfile.TemporaryFile() as made:
         workbook.save(made)
         made.seek(0)
-    except BaseException:
-        made.close()
-        raise
-    return _download(_File(made), XLSX, "来稿", "xlsx")
+        while some := made.read(_CHUNK):
+            yield some
 
 
 def statistics() -> ResponseReturnValue:
@@ -197,20 +199,6 @@ def _csv_line(row: Iterable[str | int]) -> str:
 def _joined(lines: Iterator[str]) -> Iterator[bytes]:
     while some := "".join(islice(lines, _LINES_TOGETHER)):
         yield some.encode()
-
-
-class _File:
-    """A temporary file in pieces; gone when it is sent, or when nobody wants it any more."""
-
-    def __init__(self, file: tempfile._TemporaryFileWrapper[bytes] | io.BufferedIOBase) -> None:
-        self._file = file
-
-    def __iter__(self) -> Iterator[bytes]:
-        while some := self._file.read(_CHUNK):
-            yield some
-
-    def close(self) -> None:
-        self._file.close()
 
 
 def _download(content: Iterable[bytes], media: str, what: str, suffix: str) -> Response:

@@ -12,10 +12,13 @@ from pydantic.json_schema import models_json_schema
 
 from service.api.bodies import ProblemReply
 from service.api.problems import MEDIA_TYPE
-from service.api.routes import SESSION_COOKIE, Route
+from service.api.routes import SESSION_COOKIE, SUBMISSION, SUBMISSION_ID, Route
 
 _SCHEMAS = "#/components/schemas/"
-_KINDS = {"int": "integer", "float": "number"}  # of Flask's path converters
+_KINDS = {
+    "int": {"type": "integer"},
+    SUBMISSION: {"type": "string", "pattern": f"^{SUBMISSION_ID}$"},
+}  # of the converters in paths
 _MEANINGS = {
     400: "请求格式有误",
     401: "需要登录",
@@ -127,7 +130,7 @@ def _path_parameters(path: str) -> list[dict[str, Any]]:
             "name": name,
             "in": "path",
             "required": True,
-            "schema": {"type": _KINDS.get(kind, "string")},
+            "schema": _KINDS.get(kind, {"type": "string"}),
         }
         for kind, name in re.findall(r"<(?:(\w+):)?(\w+)>", path)
     ]
@@ -143,10 +146,21 @@ def _parameters(kind: type[BaseModel] | None, place: str) -> list[dict[str, Any]
             "in": place,
             "required": name in schema.get("required", ()),
             "description": own.pop("description", ""),
-            "schema": own,
+            "schema": _sent(own),
         }
         for name, own in schema["properties"].items()
     ]
+
+
+def _sent(schema: dict[str, Any]) -> dict[str, Any]:
+    """The schema of a parameter that is there: no text means null."""
+    if schema.get("default", ...) is None:
+        del schema["default"]
+    kinds = [kind for kind in schema.get("anyOf", ()) if kind != {"type": "null"}]
+    if len(kinds) == 1:
+        del schema["anyOf"]
+        schema |= kinds[0]
+    return schema
 
 
 def _reference(kind: type[BaseModel]) -> dict[str, str]:

@@ -12,7 +12,7 @@ from service.access import asker
 from service.api import bodies, slips
 from service.api.predict import reply, served, settings
 from service.api.routes import Route
-from service.api.submissions import known_id, store
+from service.api.submissions import store
 from service.store.records import Action, Batch, Submission
 
 MOST_AT_ONCE = 5_000
@@ -24,7 +24,7 @@ LOCK_SECONDS = 120
 def review(id: str) -> ResponseReturnValue:
     """Settle one submission, or pass it on to a second editor."""
     sent = bodies.read_body(request, slips.ReviewBody)
-    themes = _themes(sent.action, sent.themes, now=store().submissions.get(known_id(id)).themes)
+    themes = _themes(sent.action, sent.themes, now=store().submissions.get(id).themes)
     return _told(
         store().reviews.review(
             id, Action(sent.action), by=asker().name, themes=themes, version=sent.version
@@ -34,7 +34,7 @@ def review(id: str) -> ResponseReturnValue:
 
 def undo(id: str) -> ResponseReturnValue:
     """Take back one's own latest review of a submission."""
-    return _told(store().reviews.undo(known_id(id), by=asker().name))
+    return _told(store().reviews.undo(id, by=asker().name))
 
 
 def undo_last() -> ResponseReturnValue:
@@ -44,13 +44,13 @@ def undo_last() -> ResponseReturnValue:
 
 def lock(id: str) -> ResponseReturnValue:
     """Tell others that one is looking at a submission; again to go on."""
-    held = store().reviews.lock(known_id(id), by=asker().name, seconds=LOCK_SECONDS)
+    held = store().reviews.lock(id, by=asker().name, seconds=LOCK_SECONDS)
     return reply({"by": held.by, "until": slips.stamp(held.until)})
 
 
 def unlock(id: str) -> ResponseReturnValue:
     """Let go of a submission; what another editor holds stays held."""
-    store().reviews.unlock(store().submissions.get(known_id(id)).id, by=asker().name)
+    store().reviews.unlock(store().submissions.get(id).id, by=asker().name)
     return Response(status=204)
 
 
@@ -112,7 +112,7 @@ _BODY = (400, 413, 415)
 ROUTES = (
     Route(
         "POST",
-        "/v1/submissions/<id>/review",
+        "/v1/submissions/<submission:id>/review",
         review,
         "审一篇",
         reply=slips.SubmissionReply,
@@ -122,7 +122,7 @@ ROUTES = (
     ),
     Route(
         "POST",
-        "/v1/submissions/<id>/undo",
+        "/v1/submissions/<submission:id>/undo",
         undo,
         "撤销自己对这一篇最近一次审稿",
         reply=slips.SubmissionReply,
@@ -131,7 +131,7 @@ ROUTES = (
     ),
     Route(
         "POST",
-        "/v1/submissions/<id>/lock",
+        "/v1/submissions/<submission:id>/lock",
         lock,
         "我在看这一篇；每两分钟之内再来一次",
         reply=slips.LockReply,
@@ -140,7 +140,7 @@ ROUTES = (
     ),
     Route(
         "DELETE",
-        "/v1/submissions/<id>/lock",
+        "/v1/submissions/<submission:id>/lock",
         unlock,
         "不看这一篇了",
         refusals=(404, 507),

@@ -16,6 +16,9 @@ ROLES: tuple[Role, ...] = ("stranger", "reader", "editor", "administrator")
 
 SESSION_COOKIE = "gaoqian_session"
 
+SUBMISSION, SUBMISSION_ID = "submission", "[0-9a-z]{7,40}"
+"""The kind of a path's part that is a submission's id, and how one looks; `review` is none."""
+
 
 @dataclass(frozen=True, slots=True)
 class Route:

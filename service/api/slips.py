@@ -27,10 +27,11 @@ LEAD = 120
 
 _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _MOMENT = re.compile(
-    r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]{1,6})?)?"
-    r"(Z|[+-][0-9]{2}:[0-9]{2})?"
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt][0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]+)?)?"
+    r"([Zz]|[+-][0-9]{2}:[0-9]{2})?"
 )
-_YEARS = range(1970, 3000)
+_FIRST = datetime(1970, 1, 2, tzinfo=BEIJING)
+_LAST = datetime(2999, 12, 31, tzinfo=BEIJING)
 
 DecisionWord = Literal["auto", "none", "review"]
 StateWord = Literal["new", "auto", "none", "review", "unsure", "settled"]
@@ -49,15 +50,15 @@ def read_moment(words: str, *, ends: bool = False) -> datetime:
     """
     if _DAY.fullmatch(words):
         moment = datetime.combine(date.fromisoformat(words), time(), BEIJING)
-        moment += timedelta(days=1) if ends else timedelta()
     elif _MOMENT.fullmatch(words):
-        moment = datetime.fromisoformat(words)
+        moment = datetime.fromisoformat(words.upper())
         moment = moment if moment.tzinfo else moment.replace(tzinfo=BEIJING)
+        ends = False
     else:
         raise ValueError(words)
-    if moment.year not in _YEARS:
-        raise ValueError(words)
-    return moment.astimezone(UTC)
+    # Nothing came in before computers had clocks; and sums at the edges of time overflow.
+    moment = min(max(moment, _FIRST), _LAST)
+    return (moment + timedelta(days=ends)).astimezone(UTC)
 
 
 def _is_moment(words: str) -> str:
@@ -90,7 +91,7 @@ Moment = Annotated[
 Flag = Annotated[bool, BeforeValidator(_flag)]
 Slug = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,47}$")]
 Id = Annotated[str, Field(pattern="^[0-9a-z]{1,40}$")]
-Version = Annotated[int, Field(ge=1, le=2**31 - 1)]
+Version = Annotated[int, Field(ge=1, le=2**31 - 1), BeforeValidator(bodies.whole)]
 
 
 # What is asked

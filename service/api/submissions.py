@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -17,10 +16,10 @@ from pydantic_core import from_json
 
 from classifier.errors import (
     EmptyArticle,
+    InputRefused,
     Malformed,
     ModelMissing,
     ModelRefused,
-    NotFound,
     TooLarge,
 )
 from classifier.evidence import tag_with_evidence
@@ -43,7 +42,6 @@ MOST_FILES = 20
 COUNTED_UP_TO = 10_000
 
 _MIB = 1024 * 1024
-_ID = re.compile("[0-9a-z]{1,40}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +104,7 @@ def list_submissions() -> ResponseReturnValue:
 
 def show_submission(id: str) -> ResponseReturnValue:
     """One submission with its text, receipts, reasons, history and twins."""
-    one = store().submissions.get(known_id(id))
+    one = store().submissions.get(id)
     evidence, missing = _evidence(one)
     return reply(
         {
@@ -132,7 +130,7 @@ def show_submission(id: str) -> ResponseReturnValue:
 
 def original(id: str) -> ResponseReturnValue:
     """The file as it came; always to be saved, never shown by a browser."""
-    found = store().submissions.original(known_id(id))
+    found = store().submissions.original(id)
     response = Response(found.content, mimetype="application/octet-stream")
     response.headers["Content-Disposition"] = attachment(found.name or f"{id}.{found.format}")
     response.headers["Content-Security-Policy"] = "default-src 'none'; sandbox"
@@ -195,13 +193,6 @@ def attachment(name: str) -> str:
     shown = "".join(c for c in name.replace("/", "_").replace("\\", "_") if c.isprintable())
     plain = "".join(c if c.isascii() and c not in '"%;' else "_" for c in shown)
     return f"attachment; filename=\"{plain}\"; filename*=UTF-8''{quote(shown, safe='')}"
-
-
-def known_id(id: str) -> str:
-    """An id from an address, as far as it could be one; raises NotFound."""
-    if not _ID.fullmatch(id):
-        raise NotFound("没有这篇来稿")
-    return id
 
 
 def _sent() -> tuple[BaseModel, tuple[File, ...]]:
@@ -289,12 +280,14 @@ def _pieces(sent: BaseModel, files: Sequence[File]) -> Sequence[Piece]:
 def _edited(sent: slips.FormFields, files: Sequence[File]) -> Sequence[Piece]:
     """Articles as an editor has cut them out of one file, which is kept beside them."""
     if len(files) != 1:
-        raise Malformed("附上改好的稿件时，只能寄一个文件", where="articles")
+        raise InputRefused("附上改好的稿件时，只能寄一个文件", where="articles")
     try:
         articles = from_json(sent.articles, allow_inf_nan=False)
+        edited = bodies.checked(slips.SentArticles, {"articles": articles, "together": True})
+    except Malformed as refusal:
+        raise InputRefused(refusal.what, where=refusal.where, fix=refusal.fix) from None
     except ValueError:
-        raise Malformed("不是合法的 JSON", where="articles", fix="格式见 /docs") from None
-    edited = bodies.checked(slips.SentArticles, {"articles": articles, "together": True})
+        raise InputRefused("不是合法的 JSON", where="articles", fix="格式见 /docs") from None
     (file,) = files
     format = str(recognise(file.content, file.name))
     return [
@@ -364,7 +357,7 @@ ROUTES = (
     ),
     Route(
         "GET",
-        "/v1/submissions/<id>",
+        "/v1/submissions/<submission:id>",
         show_submission,
         "一篇来稿：正文、收据、理由、历史、重复",
         reply=slips.DetailReply,
@@ -373,7 +366,7 @@ ROUTES = (
     ),
     Route(
         "GET",
-        "/v1/submissions/<id>/original",
+        "/v1/submissions/<submission:id>/original",
         original,
         "下载原文件",
         media="application/octet-stream",

@@ -54,7 +54,7 @@ def _tell(name: str, given: str) -> None:
 
 @click.group(short_help="管理账号")
 def users() -> None:
-    """管理账号。"""
+    """管理账号。有了能登录的账号，重启服务后本机也要登录，除非设 login = "off"。"""
 
 
 @users.command("list", short_help="列出账号")

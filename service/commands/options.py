@@ -32,7 +32,12 @@ def model_folder(chosen: str | None) -> Path:
 
 
 def open_model(chosen: str | None) -> Classifier:
-    """The model in `model_folder`; raises ModelRefused with the cause."""
-    from classifier.model import load
+    """The model in `model_folder`, themes as they are called today where it is one of a registry.
 
-    return load(model_folder(chosen))
+    Raises ModelRefused with the cause.
+    """
+    from classifier.model import load
+    from service.taxonomy import answering, read_taxonomy
+
+    folder = model_folder(chosen)
+    return answering(load(folder), read_taxonomy(folder.parent))

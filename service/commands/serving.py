@@ -43,9 +43,12 @@ def _tell_who_may(app: Flask, settings: Settings) -> None:
     if not app.extensions["gaoqian.login"]:
         click.echo("本机单人使用，不要登录：能用这台电脑的人都能用稿签。", err=True)
         return
-    password = app.extensions["gaoqian.accounts"].first_administrator()
+    accounts = app.extensions["gaoqian.accounts"]
+    password = accounts.first_administrator()
     if password:
         click.echo(f"已建立管理员 admin，密码（只显示这一次，首次登录须改）：{password}", err=True)
+    elif not accounts.has_passwords():
+        click.echo("注意：还没有人能登录，请 gaoqian users add 账号 --role administrator", err=True)
     if not (settings["behind_proxy"] or is_loopback(settings["host"])):
         click.echo(
             "注意：没有经 TLS，登录内容在网络上是明文；请放在 nginx 后面，见 behind_proxy。",

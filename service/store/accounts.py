@@ -159,8 +159,11 @@ class Accounts:
 
         return self._database.write(store)
 
-    def session(self, digest: str) -> Session | None:
-        """The login behind a cookie; None where it has ended or its account is disabled."""
+    def session(self, digest: str, *, idle: timedelta | None = None) -> Session | None:
+        """The login behind a cookie.
+
+        None where it has ended, its account is disabled, or nobody used it for longer than `idle`.
+        """
         now = self._clock()
         asked = (
             select(sessions, users.c.name)
@@ -169,6 +172,8 @@ class Accounts:
                 sessions.c.digest == digest, sessions.c.expires > now, users.c.disabled.is_(None)
             )
         )
+        if idle is not None:
+            asked = asked.where(sessions.c.seen >= now - idle)
         with self._database.reading() as connection:
             row = connection.execute(asked).one_or_none()
         if row is None:

@@ -11,8 +11,10 @@ import random
 import sqlite3
 import time
 import weakref
-from collections.abc import Callable, Iterator
+import zlib
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, TypeVar
@@ -31,8 +33,10 @@ BUSY_SECONDS = 5
 _ATTEMPTS = 8
 _WRITES = "gaoqian_writes"
 _ALONE = 0x6761_6F71  # any number of our own: advisory locks are one space per database
+_TURNS = 64  # a server keeps room for as many locks for each transaction
 
 _NO_ROOM = {"53100"}
+_WAITED = {"55P03", "57014"}
 _AWAY = {"08", "53", "55", "57"}
 _RACES = {"40001", "40P01", "23505"}  # serialisation, deadlock, unique
 
@@ -50,18 +54,23 @@ class Database:
         self.url = _read_url(url)
         self.on_postgresql = self.url.get_backend_name() == "postgresql"
         self.engine = _postgresql(self.url) if self.on_postgresql else _sqlite(self.url)
-        forget_in_child(self.engine)
+        part_at_fork(self.engine)
+
+    @property
+    def address(self) -> str:
+        """Where it is, for the technician, without its password."""
+        return self.url.render_as_string(hide_password=True)
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
         """A transaction that only reads."""
-        with told(self.url), self.engine.connect() as connection, connection.begin():
+        with told(), self.engine.connect() as connection, connection.begin():
             yield connection
 
     @contextmanager
     def writing(self) -> Iterator[Connection]:
         """A transaction that writes; on SQLite the only one at its time."""
-        with told(self.url), self.engine.connect() as plain:
+        with told(), self.engine.connect() as plain:
             connection = plain.execution_options(**{_WRITES: True})
             with connection.begin():
                 yield connection
@@ -89,14 +98,30 @@ class Database:
         if self.on_postgresql:
             connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _ALONE})
 
+    def in_turn(self, connection: Connection, names: Iterable[str]) -> None:
+        """Keep others who ask for one of these names out until the transaction ends.
+
+        Ask for it first: all take what they need in one order, so that nobody waits in a circle.
+        """
+        if self.on_postgresql:
+            turns = {zlib.crc32(name.encode()) % _TURNS for name in names}
+            for turn in sorted(turns):
+                connection.execute(
+                    text("SELECT pg_advisory_xact_lock(:alone, :turn)"),
+                    {"alone": _ALONE, "turn": turn},
+                )
+
     def close(self) -> None:
         """End all connections."""
         self.engine.dispose()
 
 
 @contextmanager
-def told(url: URL) -> Iterator[None]:
-    """Translate what a database says into refusals: Busy, StorageFull, or Raced."""
+def told() -> Iterator[None]:
+    """Translate what a database says into refusals: Busy, StorageFull, or Raced.
+
+    They do not say where the database is: strangers may read them.
+    """
     try:
         yield
     except PoolExhausted:
@@ -104,15 +129,14 @@ def told(url: URL) -> Iterator[None]:
     except IntegrityError as error:
         raise Raced("同一记录正被别的请求写入", fix="请稍后再试") from error
     except DBAPIError as error:
-        refusal = _refusal(error, url)
+        refusal = _refusal(error)
         if refusal is None:
             raise
         raise refusal from error
 
 
-def _refusal(error: DBAPIError, url: URL) -> GaoqianError | None:
+def _refusal(error: DBAPIError) -> GaoqianError | None:
     cause = error.orig
-    where = url.render_as_string(hide_password=True)
     if isinstance(cause, sqlite3.Error):
         code = getattr(cause, "sqlite_errorcode", 0) & 0xFF
         if code == sqlite3.SQLITE_FULL:
@@ -120,33 +144,38 @@ def _refusal(error: DBAPIError, url: URL) -> GaoqianError | None:
         if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
             return Busy(f"数据库正忙，等了 {BUSY_SECONDS} 秒", fix="请稍后再试")
         if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
-            return Busy("数据库文件损坏", where=where, fix="请从备份恢复")
+            return Busy("数据库文件损坏", fix="请从备份恢复")
         if code in (sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY):
-            return Busy(f"数据库文件不能读写（{cause}）", where=where, fix="请检查磁盘和权限")
+            return Busy("数据库文件不能读写", fix="请检查磁盘和权限")
         return None
     state = getattr(cause, "sqlstate", None)
     if state in _NO_ROOM:
         return StorageFull("数据库所在的磁盘已满，没有存下", fix="请腾出磁盘空间后重发")
     if state in _RACES:
         return Raced("同一记录正被别的请求写入", fix="请稍后再试")
+    if state in _WAITED:
+        return Busy(f"数据库正忙，等了 {BUSY_SECONDS} 秒", fix="请稍后再试")
     # Shut down, starting, too many connections, out of memory, waited too long, read-only; or,
     # without a state, a connection that broke or never came about.
     broken = isinstance(error, OperationalError) and state is None
     if broken or error.connection_invalidated or str(state)[:2] in _AWAY or state == "25006":
-        return Busy("数据库暂时连不上", where=where, fix="请稍后再试")
+        return Busy("数据库暂时连不上", fix="请稍后再试")
     return None
 
 
-def forget_in_child(engine: Engine) -> None:
-    """See to it that a forked process opens connections of its own."""
+def part_at_fork(engine: Engine) -> None:
+    """See to it that parent and child of a fork share no connection.
+
+    SQLite must not even close in a child what its parent opened, so the parent closes before.
+    """
     reference = weakref.ref(engine)
 
-    def forget() -> None:
+    def part(*, close: bool) -> None:
         alive = reference()
         if alive is not None:
-            alive.dispose(close=False)
+            alive.dispose(close=close)
 
-    os.register_at_fork(after_in_child=forget)
+    os.register_at_fork(before=partial(part, close=True), after_in_child=partial(part, close=False))
 
 
 def _read_url(url: str) -> URL:

@@ -177,9 +177,9 @@ def stand(connection: Connection, changes: Sequence[Standing]) -> list[str]:
             submissions.c.urgency,
         ).where(members)
         themes = [
-            {"first": change.id, "theme": theme[:LONGEST_VALUE]}
+            {"first": change.id, "theme": theme}
             for change in changes
-            for theme in sorted(set(change.themes))
+            for theme in sorted({storable(theme)[:LONGEST_VALUE] for theme in change.themes})
         ]
         if themes:
             connection.execute(

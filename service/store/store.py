@@ -6,7 +6,9 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 
 from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
 
+from classifier.errors import Busy
 from service.store.accounts import Accounts
 from service.store.database import Database
 from service.store.events import Events
@@ -52,5 +54,11 @@ def open_store(url: str, *, clock: Callable[[], datetime] = now) -> Store:
     Busy where the database does not answer.
     """
     database = Database(url)
-    upgrade(database)
+    try:
+        upgrade(database)
+    except Busy as refusal:
+        database.close()
+        told = str(refusal.__cause__.orig) if isinstance(refusal.__cause__, DBAPIError) else ""
+        reason = f"（{told.splitlines()[0]}）" if told else ""
+        raise Busy(f"{refusal.what}{reason}", where=database.address, fix=refusal.fix) from refusal
     return Store(database, clock)

@@ -246,7 +246,9 @@ def _insert(
     ids: Sequence[str],
     now: datetime,
 ) -> None:
-    first = _firsts(connection, [one.fingerprint for one in new])
+    fingerprints = [one.fingerprint for one in new]
+    database.in_turn(connection, fingerprints)
+    first = _firsts(connection, fingerprints)
     rows, found_by, kept = [], [], {}
     for id, one in zip(ids, new, strict=True):
         row = _row(id, one, now)

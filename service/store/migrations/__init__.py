@@ -39,7 +39,7 @@ def upgrade(database: Database, *, to: str = "head") -> None:
         if revision is not None and revision not in known:
             raise SettingRefused(
                 f"数据库的表由更新的版本建立（{revision}）",
-                where=database.url.render_as_string(hide_password=True),
+                where=database.address,
                 fix="请换用建表的那个版本，或恢复升级前的备份",
             )
         config.attributes["connection"] = connection
