@@ -18,7 +18,8 @@ It is raised where the cause is known and translated once, at the edge: the comm
     ├── GateRefused             a candidate that is not promoted
     ├── SettingRefused          a setting that makes no sense
     ├── ServiceRefused          a request the service does not carry out
-    │   ├── LoginNeeded, NotAllowed, Unfit, NotFound, Conflict, Busy, TooMany, Malformed, WrongMediaType, StorageFull
+    │   ├── LoginNeeded, NotAllowed, Unfit, NotFound, Conflict, Busy, TooMany, Malformed, WrongMediaType,
+    │   └── ThemesRefused, KeyReused, StorageFull
     └── ExtraMissing            an optional package that is not installed
 """
 
@@ -170,10 +171,10 @@ class Outdated(Conflict):
     slug, title, status = "outdated", "已被别人改过", 412
 
 
-class UnknownTheme(ServiceRefused):
-    """A theme that nobody tags by."""
+class ThemesRefused(ServiceRefused):
+    """Themes that cannot be set: unknown ones, or none said where some are needed."""
 
-    slug, title, status = "unknown-theme", "没有这个主题", 422
+    slug, title, status = "themes-refused", "主题不对", 422
 
 
 class KeyReused(ServiceRefused):

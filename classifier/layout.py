@@ -247,9 +247,9 @@ class Columns:
     def __init__(self, lines: Sequence[Line]) -> None:
         self.lines = lines
         # Whether each line fills its column, so that its end means nothing. A column is a width
-        # at which three or more lines of the page break off in mid-sentence, a quarter with a
-        # comma in them, as headlines of one length have not; one of them must stand within two lines, and
-        # the first line of a paragraph may be two shorter.
+        # at which three or more lines of the page break off in mid-sentence, a quarter of them
+        # with a comma, as headlines of one length have not; a line as wide must stand within two
+        # lines, and the first line of a paragraph may be two characters shorter.
         broken = [
             round(line.width) if not line.stops and 8 <= line.width <= 60 else 0 for line in lines
         ]
@@ -260,9 +260,10 @@ class Columns:
         widths = {
             w for w in votes if w and votes[w] >= max(3, votes[w + 2]) and prose[w] * 4 >= votes[w]
         }
+        set_to = [round(line.width) for line in lines]
         self.full: list[bool] = []
         for at, line in enumerate(lines):
-            near = broken[max(0, at - 2) : at] + broken[at + 1 : at + 3]
+            near = set_to[max(0, at - 2) : at] + set_to[at + 1 : at + 3]
             self.full.append(any(w in widths and -2.6 <= line.width - w <= 1.6 for w in near))
         steps = list(zip(pairwise(lines), self.full, strict=False))
         self.line_gap = _commonest(b.gap for (a, b), full in steps if full and not a.stops)

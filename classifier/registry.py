@@ -131,6 +131,19 @@ class Registry:
         with self.locked():
             self._point_to(version, now=now, by=by, expected=expected)
 
+    def remove(self, version: str) -> None:
+        """Delete a version; raises Conflict for the one in service, ModelMissing for none."""
+        with self.locked():
+            folder = self.path(version)
+            if version == self.current_id():
+                raise Conflict(
+                    f"{version} 正在岗", where=str(self.folder), fix="请先把别的版本换上岗"
+                )
+            # Renamed first: a version is there whole or not at all.
+            leaving = self.folder / f"{_PARTIAL}{version}"
+            folder.rename(leaving)
+            shutil.rmtree(leaving, ignore_errors=True)
+
     def rollback(self, *, now: datetime, by: str) -> str:
         """Put the version before the current one back into service; answers its id."""
         with self.locked():

@@ -24,7 +24,7 @@ SCHEMA = schemathesis.openapi.from_dict(
     config=SchemathesisConfig.from_dict(
         {
             "seed": 1,
-            "generation": {"max-examples": 10},
+            "generation": {"max-examples": 5},
             "checks": {
                 # What a schema cannot say: no text left, no such theme, too many, changed since.
                 "positive_data_acceptance": {"expected-statuses": UNSAID}
@@ -54,7 +54,7 @@ class Front:
 FRONT = Front()
 SCHEMA.app = FRONT
 FEW = settings(
-    max_examples=10,
+    max_examples=5,
     deadline=None,
     database=None,
     derandomize=True,

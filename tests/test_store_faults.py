@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -138,8 +139,11 @@ def test_the_migrations_make_the_tables_that_the_code_knows(
     url = str(tmp_path / "new.db")
     if kind == "postgresql":
         url = request.getfixturevalue("postgres_url")
-    store = open_store(url)
+    with closing(open_store(url)) as store:
+        assert _differences(store) == []
 
+
+def _differences(store: Store) -> Any:
     def differs(context: Any, _: object, __: object, made: Any, known: Any) -> bool:
         return bool(made.compile(context.dialect) != known.compile(context.dialect))
 
@@ -150,8 +154,7 @@ def test_the_migrations_make_the_tables_that_the_code_knows(
         context = MigrationContext.configure(
             connection, opts={"compare_type": differs, "include_object": ours}
         )
-        assert compare_metadata(context, metadata) == []
-    store.close()
+        return compare_metadata(context, metadata)
 
 
 def test_processes_that_start_together_migrate_once(

@@ -108,7 +108,9 @@ def judge(
     outcomes = _pinned(candidate, pinned)
     compared = sorted(comparisons, key=lambda one: one.outcome is not Outcome.LOST)
     reasons = [one.sentence for one in compared if not one.passed]
-    reasons += [mean.sentence] if mean and not mean.passed else []
+    if mean and not mean.passed:
+        fallen = min(comparisons, key=lambda one: one.difference or 0.0)
+        reasons.append(f"{mean.sentence}，降得最多的是{fallen.sentence}")
     reasons += [one.sentence for one in promises if not one.passed]
     reasons += [
         f"必须标对的《{one.title or one.id}》标成了{_listed(one.found)}，应是{_listed(one.wanted)}"

@@ -61,7 +61,7 @@ class NewTokenBody(bodies.Incoming):
 
     name: bodies.Text = Field(min_length=1, max_length=100, description="给谁用、做什么用")
     scope: AccountRole = Field(description="权限，不超过自己的")
-    days: bodies.Whole = Field(365, ge=1, le=3650, description="几天后失效")
+    days: int = Field(365, ge=1, le=3650, description="几天后失效")
 
 
 class MeReply(BaseModel):

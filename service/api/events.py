@@ -51,7 +51,7 @@ class LastEventHeader(BaseModel):
     """断线重连时浏览器自动带上"""
 
     last_event_id: str | None = Field(
-        None, alias="Last-Event-ID", pattern="^[0-9]{1,15}$", description="最后收到的编号"
+        None, alias="Last-Event-ID", pattern="^[0-9]{0,15}$", description="最后收到的编号"
     )
 
 
@@ -105,7 +105,7 @@ def events() -> ResponseReturnValue:
     """New and settled submissions as they happen, or those since a number."""
     asked = bodies.read_query(request, EventsQuery)
     header = bodies.checked(
-        LastEventHeader, {"Last-Event-ID": request.headers.get("Last-Event-ID") or None}
+        LastEventHeader, {"Last-Event-ID": request.headers.get("Last-Event-ID")}
     ).last_event_id
     last = store().events.last()
     after = int(header) if header else asked.after

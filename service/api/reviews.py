@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from flask import Response, request
 from flask.typing import ResponseReturnValue
 
-from classifier.errors import Malformed, ModelMissing, TooLarge, UnknownTheme
+from classifier.errors import ModelMissing, ThemesRefused, TooLarge
 from service.access import asker
 from service.api import bodies, slips
 from service.api.predict import reply, served, settings
@@ -77,17 +77,17 @@ def _themes(
     """The themes to set: those the model tags by, and those that stand now."""
     if action != "set":
         if themes is not None:
-            raise Malformed("只有 set 才写 themes", where="themes", fix="格式见 /docs")
+            raise ThemesRefused("只有 set 才写 themes", where="themes", fix="格式见 /docs")
         return ()
     if themes is None:
-        raise Malformed("set 必须写 themes", where="themes", fix="没有主题请写 []")
+        raise ThemesRefused("set 必须写 themes", where="themes", fix="没有主题请写 []")
     try:
         known = served().model().manifest.slugs
     except ModelMissing:
         return tuple(themes)  # nobody can say yet what is wrong
     strange = [theme for theme in themes if theme not in known and theme not in now]
     if strange:
-        raise UnknownTheme(
+        raise ThemesRefused(
             f"没有主题 {'、'.join(strange)}", where="themes", fix=f"现有主题：{'、'.join(known)}"
         )
     return tuple(themes)

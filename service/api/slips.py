@@ -91,7 +91,7 @@ Moment = Annotated[
 Flag = Annotated[bool, BeforeValidator(_flag)]
 Slug = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,47}$")]
 Id = Annotated[str, Field(pattern="^[0-9a-z]{1,40}$")]
-Version = Annotated[int, Field(ge=1, le=2**31 - 1), BeforeValidator(bodies.whole)]
+Version = Annotated[int, Field(ge=1, le=2**31 - 1)]
 
 
 # What is asked

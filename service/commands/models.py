@@ -78,3 +78,50 @@ def rollback() -> None:
     """换回当前版本之前的那个版本。"""
     version = _registry().rollback(now=datetime.now().astimezone(), by=getpass.getuser())
     click.echo(f"已换回 {version}。")
+
+
+@models.command(short_help="两个版本差在哪里")
+@click.argument("version", metavar="编号")
+@click.argument("other", required=False, metavar="[编号]")
+@click.option("--json", "as_json", is_flag=True, help="输出一个 JSON 对象")
+def diff(version: str, other: str | None, as_json: bool) -> None:
+    """一个版本与另一个（默认当前版本）相比：数据、做法、主题、承诺，改了标注的稿件。"""
+    from service.versions import compare_versions
+
+    registry = _registry()
+    record = compare_versions(registry, other or registry.current_id(), version)
+    if as_json:
+        click.echo(json.dumps(record, ensure_ascii=False, indent=1))
+        return
+    click.echo(f"{record['before']} → {record['after']}")
+    for name, (old, new) in record["changed"].items():
+        click.echo(f"{name}：{old} → {new}")
+    for slug, (old, new) in record["themes"].items():
+        click.echo(f"{slug}：{old or '没有'} → {new or '没有'}")
+    labels = record["labels"]
+    if labels is None:
+        click.echo("有一个版本没有留下训练稿，比不出标注。")
+        return
+    click.echo(
+        f"新增 {labels['added']} 篇，去掉 {labels['removed']} 篇，改标 {len(labels['relabelled'])} 篇"
+    )
+    for one in labels["relabelled"][:20]:
+        old, new = ("、".join(one[side]) or "无" for side in ("before", "after"))
+        click.echo(f"  {one['id']}  {one['title'][:30]}  {old} → {new}")
+
+
+@models.command(short_help="删去用不着的旧版本")
+@click.option("--keep", default=10, type=click.IntRange(1, 1000), help="留下最新的几个")
+@click.option("--dry-run", is_flag=True, help="只看会删哪些")
+def prune(keep: int, dry_run: bool) -> None:
+    """只留最新的几个版本；当前版本和它之前的那个总是留下。"""
+    from service.versions import superfluous
+
+    registry = _registry()
+    versions = superfluous(registry, keep=keep)
+    for version in versions:
+        if not dry_run:
+            registry.remove(version)
+        click.echo(f"{'会删去' if dry_run else '已删去'} {version}")
+    if not versions:
+        click.echo("没有可删的。")

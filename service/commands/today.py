@@ -49,7 +49,7 @@ def today(minutes: float, by: str | None, only_alarms: bool, as_json: bool) -> N
     if as_json:
         return
     click.echo(f"共 {len(items)} 篇。")
-    for one in live:
-        click.echo(f"{one.sentence}。")
+    for theme in live:
+        click.echo(f"{theme.sentence}。")
     for sentence in found:
         click.echo(f"警报：{sentence}。")

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
-from classifier.errors import Busy
+from classifier.errors import Busy, GaoqianError
 from service.store.accounts import Accounts
 from service.store.database import Database
 from service.store.events import Events
@@ -58,7 +58,16 @@ def open_store(url: str, *, clock: Callable[[], datetime] = now) -> Store:
         upgrade(database)
     except Busy as refusal:
         database.close()
-        told = str(refusal.__cause__.orig) if isinstance(refusal.__cause__, DBAPIError) else ""
-        reason = f"（{told.splitlines()[0]}）" if told else ""
-        raise Busy(f"{refusal.what}{reason}", where=database.address, fix=refusal.fix) from refusal
+        raise _with_reason(refusal, database) from refusal
+    except GaoqianError:
+        database.close()
+        raise
     return Store(database, clock)
+
+
+def _with_reason(refusal: Busy, database: Database) -> Busy:
+    """What the technician needs to know, and strangers need not."""
+    cause = refusal.__cause__
+    told = str(cause.orig).splitlines()[:1] if isinstance(cause, DBAPIError) else []
+    reason = f"（{told[0]}）" if told else ""
+    return Busy(f"{refusal.what}{reason}", where=database.address, fix=refusal.fix)

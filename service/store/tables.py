@@ -15,7 +15,7 @@ from sqlalchemy import (
     Boolean,
     Column,
     Dialect,
-    Float,
+    Double,
     ForeignKey,
     Index,
     Integer,
@@ -64,9 +64,7 @@ class Words(TypeDecorator[str]):
     cache_ok = True
 
     def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[str]:
-        if dialect.name == "postgresql":
-            return dialect.type_descriptor(Text(collation="C"))
-        return dialect.type_descriptor(Text())
+        return Text(collation="C") if dialect.name == "postgresql" else Text()
 
     def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:
         return None if value is None else storable(value)
@@ -103,8 +101,8 @@ submissions = Table(
     Column("id", Words, primary_key=True),
     Column("state", Words, nullable=False),
     Column("version", Integer, nullable=False),
-    Column("urgency", Float, nullable=False),  # the queue's sort key, below 0 for twins
-    Column("doubt", Float, nullable=False),
+    Column("urgency", Double, nullable=False),  # the queue's sort key, below 0 for twins
+    Column("doubt", Double, nullable=False),
     Column("decision", Words),
     Column("themes", Json, nullable=False),
     Column("themes_by", Words, nullable=False),
@@ -159,7 +157,7 @@ facets = Table(
     Column("kind", Words, primary_key=True),  # "theme", "place", "name" or "source"
     Column("value", Words, primary_key=True),
     Column("submission", Words, ForeignKey("submissions.id"), primary_key=True),
-    Column("urgency", Float, nullable=False),  # the submission's, so that one index sorts
+    Column("urgency", Double, nullable=False),  # the submission's, so that one index sorts
     Index("facets_urgency", "kind", "value", "urgency", "submission"),
     Index("facets_submission", "submission"),
     sqlite_with_rowid=False,
@@ -184,7 +182,7 @@ taggings = Table(
     Column("themes", Json, nullable=False),
     Column("decision", Words, nullable=False),
     Column("scores", Json, nullable=False),
-    Column("coverage", Float, nullable=False),
+    Column("coverage", Double, nullable=False),
     Column("at", Moment, nullable=False),
     Index("taggings_submission", "submission", "id"),
 )

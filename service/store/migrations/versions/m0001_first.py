@@ -110,8 +110,8 @@ def upgrade() -> None:
         sa.Column("id", _WORDS, primary_key=True),
         sa.Column("state", _WORDS, nullable=False),
         sa.Column("version", sa.Integer, nullable=False),
-        sa.Column("urgency", sa.Float, nullable=False),
-        sa.Column("doubt", sa.Float, nullable=False),
+        sa.Column("urgency", sa.Double, nullable=False),
+        sa.Column("doubt", sa.Double, nullable=False),
         sa.Column("decision", _WORDS),
         sa.Column("themes", _WORDS, nullable=False),
         sa.Column("themes_by", _WORDS, nullable=False),
@@ -178,7 +178,7 @@ def upgrade() -> None:
         sa.Column("kind", _WORDS, primary_key=True),
         sa.Column("value", _WORDS, primary_key=True),
         sa.Column("submission", _WORDS, sa.ForeignKey("submissions.id"), primary_key=True),
-        sa.Column("urgency", sa.Float, nullable=False),
+        sa.Column("urgency", sa.Double, nullable=False),
         sqlite_with_rowid=False,
     )
     op.create_index("facets_submission", "facets", ["submission"])
@@ -205,7 +205,7 @@ def upgrade() -> None:
         sa.Column("themes", _WORDS, nullable=False),
         sa.Column("decision", _WORDS, nullable=False),
         sa.Column("scores", _WORDS, nullable=False),
-        sa.Column("coverage", sa.Float, nullable=False),
+        sa.Column("coverage", sa.Double, nullable=False),
         sa.Column("at", _MOMENT, nullable=False),
     )
     op.create_index("taggings_submission", "taggings", ["submission", "id"])
