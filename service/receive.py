@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from classifier.article import Article, Tagging
+from classifier.article import Article, Decision, Tagging
 from classifier.cleaning import clean
 from classifier.dateline import read_dateline
 from classifier.errors import InputRefused
@@ -172,9 +172,10 @@ def doubt(model: Classifier, tagging: Tagging) -> float:
     fewer it knows.
     """
     unsettled = [tagging.scores[theme] for theme in unsettled_themes(model, tagging)]
-    if not unsettled:
+    if tagging.decision is Decision.REVIEW and not unsettled:
         return 1.0 - tagging.coverage
-    return max(1.0 - abs(2.0 * probability - 1.0) for probability in unsettled)
+    asked = unsettled or tagging.scores.values()
+    return max((1.0 - abs(2.0 * probability - 1.0) for probability in asked), default=0.0)
 
 
 def fingerprint(title: str, text: str) -> str:

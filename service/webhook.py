@@ -90,7 +90,7 @@ def signature(key: bytes, *, id: str, timestamp: int, body: bytes) -> str:
     """The value of `webhook-signature`.
 
     >>> signature(b"0123456789abcdef", id="evt_1", timestamp=1795509000, body=b"{}")
-    'v1,Bmq3RcXhs7yHp6hSX+RDG9d+TIKmwVXPmbhdnF+vkjo='
+    'v1,ilbJFkXp4KX7KUgvFFyN1jvsOWNNjOCOxUH0oFXA8As='
     """
     signed = hmac.digest(key, f"{id}.{timestamp}.".encode() + body, hashlib.sha256)
     return f"v1,{base64.b64encode(signed).decode()}"

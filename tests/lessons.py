@@ -22,7 +22,9 @@ def shortened(corpus: Corpus, *, every: int, offset: int = 0, length: int = 220)
     """Some articles of a corpus, cut to their beginnings."""
     return Corpus(
         tuple(
-            replace(one, article=Article(one.article.text[:length], one.article.title, one.article.id))
+            replace(
+                one, article=Article(one.article.text[:length], one.article.title, one.article.id)
+            )
             for one in corpus.articles[offset::every]
         ),
         corpus.themes,

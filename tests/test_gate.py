@@ -138,7 +138,9 @@ def test_the_hold_out_is_the_newest_and_the_same_in_any_order(corpus: Corpus) ->
     judges = {one.article.id for one, own in zip(articles, judging, strict=True) if own}
 
     turned = held_out(articles[::-1], groups[::-1], share=SHARE)
-    assert judges == {one.article.id for one, own in zip(articles[::-1], turned, strict=True) if own}
+    assert judges == {
+        one.article.id for one, own in zip(articles[::-1], turned, strict=True) if own
+    }
     dates = np.array([one.date for one in articles])
     assert np.median([int(date[:4]) for date in dates[judging]]) > np.median(
         [int(date[:4]) for date in dates[~judging]]

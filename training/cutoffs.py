@@ -15,6 +15,7 @@ Floats = NDArray[np.float64]
 Labels = NDArray[np.bool_]
 
 ACCEPT = 0.5  # a calibrated probability from which a theme is more likely there than not
+UNSURE = (0.2, 0.8)  # within which nothing is settled, however well the folds went
 
 
 def fit_calibration(scores: Floats, truth: Labels) -> tuple[float, float]:
@@ -42,17 +43,17 @@ def choose_cutoffs(
     hits = np.cumsum(truth[order], dtype=np.intp)[:accepted]
     proved = lower_bounds(hits, np.arange(1, accepted + 1))
     kept = np.flatnonzero(proved >= wanted)
-    sure_in = float(probabilities[order[kept[-1]]]) if len(kept) else None
+    sure_in = max(float(probabilities[order[kept[-1]]]), UNSURE[1]) if len(kept) else None
     articles = int(truth.sum())
     found = np.arange(articles, 0, -1)  # if the 0, 1, 2 … lowest of the theme's are missed
     affordable = np.flatnonzero(lower_bounds(found, np.full(articles, articles)) >= wanted)
     own = np.sort(probabilities[truth])
     if len(affordable):
-        sure_out = float(min(own[affordable[-1]], ACCEPT))
+        sure_out = float(min(own[affordable[-1]], UNSURE[0]))
     else:
         # Too few to promise anything. An article is still out where it is far below every one
         # of the theme's: else one new theme would send the whole paper to review.
-        sure_out = float(min(own[0] / 2, ACCEPT)) if articles else ACCEPT
+        sure_out = float(min(own[0] / 2, UNSURE[0])) if articles else UNSURE[0]
     slope, offset = fit_calibration(scores, truth)
     promise = {
         "wanted": wanted,

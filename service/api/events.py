@@ -20,7 +20,7 @@ from flask.typing import ResponseReturnValue
 from pydantic import BaseModel, Field
 
 from classifier.errors import Busy
-from service.api import bodies, slips
+from service.api import asked, bodies, slips
 from service.api.predict import reply, settings
 from service.api.routes import Route
 from service.api.submissions import store
@@ -103,16 +103,16 @@ class Seats:
 
 def events() -> ResponseReturnValue:
     """New and settled submissions as they happen, or those since a number."""
-    asked = bodies.read_query(request, EventsQuery)
+    sent = bodies.read_query(request, EventsQuery)
     header = bodies.checked(
         LastEventHeader, {"Last-Event-ID": request.headers.get("Last-Event-ID")}
     ).last_event_id
     last = store().events.last()
-    after = int(header) if header else asked.after
+    after = int(header) if header else sent.after
     # A number above the last comes from a database that has been put back since.
     start = last if after is None or after > last else after
     longest = int(settings()["event_seconds"])
-    seconds = longest if asked.seconds is None else min(asked.seconds, longest)
+    seconds = longest if sent.seconds is None else min(sent.seconds, longest)
     stopping = current_app.extensions.get("gaoqian.stopping", lambda: False)
     seats = current_app.extensions["gaoqian.seats"]
     stream = _stream(store(), start, seconds=seconds, seats=seats, stopping=stopping)

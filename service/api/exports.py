@@ -17,7 +17,7 @@ from flask.typing import ResponseReturnValue
 from classifier.errors import ModelRefused
 from service import access
 from service.accounts import By
-from service.api import bodies, slips
+from service.api import asked, bodies, slips
 from service.api.predict import reply, served
 from service.api.routes import Route
 from service.api.submissions import attachment, store
@@ -106,9 +106,9 @@ class _Counted:
 
 
 def _tables() -> list[Table]:
-    asked = bodies.read_query(request, slips.StatisticsQuery)
-    since = slips.read_moment(asked.from_) if asked.from_ else None
-    until = slips.read_moment(asked.to, ends=True) if asked.to else None
+    sent = bodies.read_query(request, asked.StatisticsQuery)
+    since = asked.read_moment(sent.from_) if sent.from_ else None
+    until = asked.read_moment(sent.to, ends=True) if sent.to else None
     names = _theme_names()
     kinds = {"town": "place", "name": "name", "theme": "theme", "month": "all"}
 
@@ -147,15 +147,15 @@ def _theme_names() -> Mapping[str, str]:
 
 def _found(kind: str) -> Iterator[Submission]:
     """What the query in hand finds; the first is fetched now, so that a refusal is still one."""
-    asked = bodies.read_query(request, slips.ExportQuery)
+    sent = bodies.read_query(request, asked.ExportQuery)
     # Manuscripts before print: who took them out is written down.
     access.accounts().record(
         "export",
         By(access.asker().name, access.address()),
         kind,
-        **asked.model_dump(mode="json", exclude_defaults=True, by_alias=True),
+        **sent.model_dump(mode="json", exclude_defaults=True, by_alias=True),
     )
-    found = store().submissions.each(asked.query(order=Order(asked.order)))
+    found = store().submissions.each(sent.query(order=Order(sent.order)))
     return chain([*islice(found, 1)], found)
 
 
@@ -185,7 +185,7 @@ def _row(one: Submission, names: Mapping[str, str]) -> tuple[str | int, ...]:
 
 
 def _beijing(moment: datetime) -> str:
-    return moment.astimezone(slips.BEIJING).strftime("%Y-%m-%d %H:%M:%S")
+    return moment.astimezone(asked.BEIJING).strftime("%Y-%m-%d %H:%M:%S")
 
 
 def _csv_line(row: Iterable[str | int]) -> str:
@@ -205,7 +205,7 @@ def _download(content: Iterable[bytes], media: str, what: str, suffix: str) -> R
     response = Response(content, content_type=media)
     if media == "text/csv":
         response.content_type = "text/csv; charset=utf-8"
-    name = f"{what}-{store().clock().astimezone(slips.BEIJING):%Y%m%d-%H%M}.{suffix}"
+    name = f"{what}-{store().clock().astimezone(asked.BEIJING):%Y%m%d-%H%M}.{suffix}"
     response.headers["Content-Disposition"] = attachment(name)
     return response
 
@@ -217,7 +217,7 @@ ROUTES = (
         export_jsonl,
         "导出来稿，一行一个 JSON，给程序用",
         media=JSONL,
-        query=slips.ExportQuery,
+        query=asked.ExportQuery,
         refusals=(507,),
         role="reader",
     ),
@@ -227,7 +227,7 @@ ROUTES = (
         export_csv,
         "导出来稿为 CSV，Excel 可直接打开",
         media="text/csv",
-        query=slips.ExportQuery,
+        query=asked.ExportQuery,
         refusals=(507,),
         role="reader",
     ),
@@ -237,7 +237,7 @@ ROUTES = (
         export_xlsx,
         "导出来稿为 XLSX",
         media=XLSX,
-        query=slips.ExportQuery,
+        query=asked.ExportQuery,
         refusals=(507,),
         role="reader",
     ),
@@ -247,7 +247,7 @@ ROUTES = (
         statistics,
         "发稿统计",
         reply=slips.StatisticsReply,
-        query=slips.StatisticsQuery,
+        query=asked.StatisticsQuery,
         role="reader",
     ),
     Route(
@@ -256,7 +256,7 @@ ROUTES = (
         statistics_xlsx,
         "发稿统计 XLSX",
         media=XLSX,
-        query=slips.StatisticsQuery,
+        query=asked.StatisticsQuery,
         role="reader",
     ),
 )

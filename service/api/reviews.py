@@ -9,7 +9,7 @@ from flask.typing import ResponseReturnValue
 
 from classifier.errors import ModelMissing, ThemesRefused, TooLarge
 from service.access import asker
-from service.api import bodies, slips
+from service.api import asked, bodies, slips
 from service.api.predict import reply, served, settings
 from service.api.routes import Route
 from service.api.submissions import store
@@ -23,7 +23,7 @@ LOCK_SECONDS = 120
 
 def review(id: str) -> ResponseReturnValue:
     """Settle one submission, or pass it on to a second editor."""
-    sent = bodies.read_body(request, slips.ReviewBody)
+    sent = bodies.read_body(request, asked.ReviewBody)
     themes = _themes(sent.action, sent.themes, now=store().submissions.get(id).themes)
     return _told(
         store().reviews.review(
@@ -56,11 +56,11 @@ def unlock(id: str) -> ResponseReturnValue:
 
 def review_many() -> ResponseReturnValue:
     """Review alike all that is named, or all that a query finds."""
-    sent = bodies.read_body(request, slips.BulkIds, slips.BulkQuery)
-    assert isinstance(sent, slips.BulkIds | slips.BulkQuery)
+    sent = bodies.read_body(request, asked.BulkIds, asked.BulkQuery)
+    assert isinstance(sent, asked.BulkIds | asked.BulkQuery)
     themes = _themes(sent.action, sent.themes)
     action, by = Action(sent.action), asker().name
-    if isinstance(sent, slips.BulkIds):
+    if isinstance(sent, asked.BulkIds):
         most = int(settings()["max_batch"])
         if len(sent.ids) > most:
             raise TooLarge(f"一次 {len(sent.ids)} 篇，最多 {most} 篇", fix="请分几次审")
@@ -116,7 +116,7 @@ ROUTES = (
         review,
         "审一篇",
         reply=slips.SubmissionReply,
-        bodies=(slips.ReviewBody,),
+        bodies=(asked.ReviewBody,),
         refusals=(*_BODY, 404, 409, 412, 422, 507),
         role="editor",
     ),
@@ -153,7 +153,7 @@ ROUTES = (
         review_many,
         "批量审稿：选中的，或按条件找出的全部",
         reply=slips.BatchReply,
-        bodies=(slips.BulkIds, slips.BulkQuery),
+        bodies=(asked.BulkIds, asked.BulkQuery),
         refusals=(*_BODY, 422, 507),
         role="editor",
     ),

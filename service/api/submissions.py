@@ -26,7 +26,7 @@ from classifier.evidence import tag_with_evidence
 from classifier.model import Classifier
 from classifier.page import split_page
 from service.access import asker
-from service.api import bodies, slips
+from service.api import asked, bodies, slips
 from service.api.predict import reply, served, settings
 from service.api.routes import Route
 from service.intake import Limits, read_in_sandbox
@@ -86,12 +86,12 @@ def submit() -> ResponseReturnValue:
 
 def list_submissions() -> ResponseReturnValue:
     """One page of the queue."""
-    asked = bodies.read_query(request, slips.ListQuery)
+    sent = bodies.read_query(request, asked.ListQuery)
     at = store().clock()
-    query = asked.query(order=Order(asked.order), free_for=asker().name if asked.free else None)
-    found = store().submissions.page(query, limit=asked.limit, cursor=asked.cursor)
+    query = sent.query(order=Order(sent.order), free_for=asker().name if sent.free else None)
+    found = store().submissions.page(query, limit=sent.limit, cursor=sent.cursor)
     locks = store().reviews.locks([one.id for one in found.items])
-    count = store().submissions.count(query, most=COUNTED_UP_TO) if asked.count else None
+    count = store().submissions.count(query, most=COUNTED_UP_TO) if sent.count else None
     return reply(
         {
             "submissions": [slips.told(one, locks.get(one.id)) for one in found.items],
@@ -141,7 +141,7 @@ def split() -> ResponseReturnValue:
     """A page taken apart and not stored, for the desk's merging and cutting."""
     warnings: list[str] = []
     if request.mimetype == "multipart/form-data":
-        fields = bodies.checked(slips.SplitFields, request.form.to_dict())
+        fields = bodies.checked(asked.SplitFields, request.form.to_dict())
         documents = [
             document
             for file in read_files("file")
@@ -152,7 +152,7 @@ def split() -> ResponseReturnValue:
         text = "\n\n".join(document.text for document in documents)
         warnings = [warning for document in documents for warning in document.warnings]
     else:
-        text = bodies.read_body(request, slips.SentPage).page
+        text = bodies.read_body(request, asked.SentPage).page
     return reply(
         {
             "text": text,
@@ -167,7 +167,7 @@ def split() -> ResponseReturnValue:
 
 def facets() -> ResponseReturnValue:
     """What the queue can be filtered by, and how many there are of each."""
-    limit = bodies.read_query(request, slips.FacetsQuery).limit
+    limit = bodies.read_query(request, asked.FacetsQuery).limit
     kept = store().submissions
     kinds = {"themes": "theme", "places": "place", "names": "name", "sources": "source"}
     return reply(
@@ -187,8 +187,8 @@ def facets() -> ResponseReturnValue:
 def attachment(name: str) -> str:
     """The Content-Disposition of a file to be saved under a name (RFC 6266).
 
-    >>> attachment("河长\\n巡河.docx")
-    "attachment; filename=\\"____.docx\\"; filename*=UTF-8''%E6%B2%B3%E9%95%BF%E5%B7%A1%E6%B2%B3.docx"
+    >>> print(attachment("河长\\n巡河.docx"))
+    attachment; filename="____.docx"; filename*=UTF-8''%E6%B2%B3%E9%95%BF%E5%B7%A1%E6%B2%B3.docx
     """
     shown = "".join(c for c in name.replace("/", "_").replace("\\", "_") if c.isprintable())
     plain = "".join(c if c.isascii() and c not in '"%;' else "_" for c in shown)
@@ -198,12 +198,12 @@ def attachment(name: str) -> str:
 def _sent() -> tuple[BaseModel, tuple[File, ...]]:
     """What was sent, checked, with the files beside it."""
     if request.mimetype != "multipart/form-data":
-        kinds = (slips.SentArticle, slips.SentArticles, slips.SentPage)
+        kinds = (asked.SentArticle, asked.SentArticles, asked.SentPage)
         return bodies.read_body(request, *kinds), ()
     files = read_files("files")
     if len(files) > MOST_FILES:
         raise TooLarge(f"一次 {len(files)} 个文件，最多 {MOST_FILES} 个", fix="请分几次发送")
-    return bodies.checked(slips.FormFields, request.form.to_dict()), files
+    return bodies.checked(asked.FormFields, request.form.to_dict()), files
 
 
 def read_files(field: str) -> tuple[File, ...]:
@@ -222,7 +222,7 @@ def _key(sent: BaseModel, files: Sequence[File]) -> KeyUse | None:
     key = request.headers.get("Idempotency-Key")
     if key is None:
         return None
-    bodies.checked(slips.KeyHeader, {"Idempotency-Key": key})
+    bodies.checked(asked.KeyHeader, {"Idempotency-Key": key})
     # What a request means, not how it was written: a form is parted differently each time.
     meant = [
         request.method,
@@ -254,13 +254,13 @@ def _model() -> Classifier | None:
 
 def _pieces(sent: BaseModel, files: Sequence[File]) -> Sequence[Piece]:
     match sent:
-        case slips.SentArticle():
+        case asked.SentArticle():
             return [sent.piece()]
-        case slips.SentArticles():
+        case asked.SentArticles():
             return sent.pieces()
-        case slips.SentPage():
+        case asked.SentPage():
             return page_pieces(sent.page)
-        case slips.FormFields(articles=""):
+        case asked.FormFields(articles=""):
             return [
                 piece
                 for file in files
@@ -272,18 +272,18 @@ def _pieces(sent: BaseModel, files: Sequence[File]) -> Sequence[Piece]:
                     limits=_limits(),
                 )
             ]
-        case slips.FormFields():
+        case asked.FormFields():
             return _edited(sent, files)
     raise AssertionError(sent)
 
 
-def _edited(sent: slips.FormFields, files: Sequence[File]) -> Sequence[Piece]:
+def _edited(sent: asked.FormFields, files: Sequence[File]) -> Sequence[Piece]:
     """Articles as an editor has cut them out of one file, which is kept beside them."""
     if len(files) != 1:
         raise InputRefused("附上改好的稿件时，只能寄一个文件", where="articles")
     try:
         articles = from_json(sent.articles, allow_inf_nan=False)
-        edited = bodies.checked(slips.SentArticles, {"articles": articles, "together": True})
+        edited = bodies.checked(asked.SentArticles, {"articles": articles, "together": True})
     except Malformed as refusal:
         raise InputRefused(refusal.what, where=refusal.where, fix=refusal.fix) from None
     except ValueError:
@@ -339,9 +339,9 @@ ROUTES = (
         submit,
         "投稿：一篇、多篇、一个版面或文件；存下后才答复",
         reply=slips.AcceptedReply,
-        bodies=(slips.SentArticle, slips.SentArticles, slips.SentPage),
-        form=slips.SentFiles,
-        headers=slips.KeyHeader,
+        bodies=(asked.SentArticle, asked.SentArticles, asked.SentPage),
+        form=asked.SentFiles,
+        headers=asked.KeyHeader,
         refusals=(*_BODY, 503, 507),
         role="editor",
         status=201,
@@ -352,7 +352,7 @@ ROUTES = (
         list_submissions,
         "来稿列表，拿不准的在前",
         reply=slips.SubmissionsReply,
-        query=slips.ListQuery,
+        query=asked.ListQuery,
         role="reader",
     ),
     Route(
@@ -379,8 +379,8 @@ ROUTES = (
         split,
         "把整版文字拆成稿件，不保存",
         reply=slips.SplitReply,
-        bodies=(slips.SentPage,),
-        form=slips.SplitFile,
+        bodies=(asked.SentPage,),
+        form=asked.SplitFile,
         refusals=_BODY,
         role="reader",
     ),
@@ -390,7 +390,7 @@ ROUTES = (
         facets,
         "可用来筛选的主题、地点、通讯员、来源",
         reply=slips.FacetsReply,
-        query=slips.FacetsQuery,
+        query=asked.FacetsQuery,
         role="reader",
     ),
 )

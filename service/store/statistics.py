@@ -58,7 +58,8 @@ class Statistics:
         shift = offset // timedelta(microseconds=1)
         day: ColumnElement[int] = literal_column(f"(submissions.{moment.name} + {shift}) / {_DAY}")
         value = self._value(by)
-        asked = select(value, day, func.count()).where(*conditions).group_by(value, day)
+        measured = [day] if by == "all" else [value, day]
+        asked = select(value, day, func.count()).where(*conditions).group_by(*measured)
         if by in ("name", "theme", "source"):
             link = (facets.c.submission == submissions.c.id) & (facets.c.kind == by)
             asked = asked.select_from(submissions).outerjoin(facets, link)
@@ -67,7 +68,7 @@ class Statistics:
         counts: Counter[tuple[str | None, str]] = Counter()
         for found, days, count in rows:
             month = (datetime(1970, 1, 1, tzinfo=UTC) + timedelta(days=int(days))).strftime("%Y-%m")
-            counts[(found or None) if by != "all" else "all", month] += count
+            counts[found or None, month] += count
         tallies = (Tally(value, month, count) for (value, month), count in counts.items())
         return tuple(
             sorted(tallies, key=lambda one: (one.value is None, one.value or "", one.month))
