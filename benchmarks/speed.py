@@ -164,13 +164,14 @@ def _growth(model: Classifier) -> None:
 def _footprint(folder: Path) -> None:
     """Size, load time, first tagging of a cold process, memory, and the command's help."""
     program = (
-        "import time, resource\nstart = time.perf_counter()\n"
+        "import time\nstart = time.perf_counter()\n"
         "from pathlib import Path\nfrom classifier.article import Article\n"
         "from classifier.model import load\n"
         f"loading = time.perf_counter()\nmodel = load(Path({str(folder)!r}))\n"
         "loaded = time.perf_counter()\nmodel.tag(Article('河长带队清理河道垃圾'))\n"
         "end = time.perf_counter()\n"
-        "peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024\n"
+        "peak = [int(line.split()[1]) / 1024 for line in open('/proc/self/status')"
+        " if line.startswith('VmHWM')][0]\n"
         "print(f'{loaded - loading:.3f} {end - start:.3f} {peak:.0f}')"
     )
     runs = [

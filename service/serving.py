@@ -7,6 +7,7 @@ cannot be loaded is not served: the old model goes on and `status` says why.
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections.abc import Callable
@@ -16,6 +17,8 @@ from classifier.errors import GaoqianError, ModelMissing
 from classifier.model import Classifier
 from classifier.registry import Registry, check_probes
 from service.taxonomy import Taxonomy, answering, read_taxonomy
+
+log = logging.getLogger(__name__)
 
 Clock = Callable[[], float]  # seconds, monotonic
 
@@ -34,11 +37,17 @@ class ServedModel:
     """The current model of a registry, kept current."""
 
     def __init__(
-        self, registry: Registry, *, interval: float = 1.0, clock: Clock = time.monotonic
+        self,
+        registry: Registry,
+        *,
+        interval: float = 1.0,
+        clock: Clock = time.monotonic,
+        tell: Callable[[str, str], None] = lambda _version, _problem: None,
     ) -> None:
         self._registry = registry
         self._interval = interval
         self._clock = clock
+        self._tell = tell  # of a version, and why it could not be taken; "" where it was
         self._lock = threading.Lock()
         self._loaded: Classifier | None = None
         self._taxonomy = Taxonomy()
@@ -93,6 +102,8 @@ class ServedModel:
                     check_probes(loaded)
                     self._answer_with(loaded)
                     serving, self._refused = promoted, None
+                    log.info("model in service: %s", promoted)
+                    self._tell(promoted, "")
                 else:
                     problem = self._status.problem  # already refused; do not load it every second
                 if self._loaded is not None:
@@ -101,6 +112,8 @@ class ServedModel:
                 problem = str(error)
                 if promoted != serving:
                     self._refused = promoted
+                    log.error("model not taken: %s", problem)
+                    self._tell(promoted or "", problem)
             if promoted == serving:
                 self._differs_since = None
             elif self._differs_since is None:

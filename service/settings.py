@@ -71,6 +71,8 @@ SETTINGS = (
     Setting("webhook_url", "", "来稿和审稿的每件事都通知这个地址；空为不通知"),
     Setting("webhook_secret", "", "给通知签名的密钥，至少 16 个字符"),
     Setting("timeout", 60, "一个请求最长处理几秒", least=1, most=3600),
+    Setting("metrics_token", "", "看 /metrics 要带的令牌；空为只给本机看"),
+    Setting("log_articles", False, "日志里记不记稿件原文；排错时才开"),
     Setting("settle_seconds", 3.0, "看文件夹时，文件几秒不变才收", least=0.1, most=3600),
     Setting("mail_host", "", "收稿邮箱的 IMAP 服务器"),
     Setting("mail_port", 993, "IMAP 服务器的端口", least=1, most=65535),

@@ -113,8 +113,9 @@ class Taxonomy:
         found = {theme.slug: theme for theme in known}
         for change in self.changes:
             if change.kind is Kind.ADD:
-                own = Theme(change.slug, change.name, change.definition, change.examples)
-                found.setdefault(change.slug, own)
+                found[change.slug] = Theme(
+                    change.slug, change.name, change.definition, change.examples
+                )
                 continue
             theme = found.pop(change.slug, None)
             if theme is None or change.kind is Kind.RETIRE:
@@ -183,9 +184,9 @@ def read_taxonomy(folder: Path) -> Taxonomy:
     except (FileNotFoundError, NotADirectoryError):
         return Taxonomy()
     try:
-        if len(content) > _MAX_BYTES:
-            raise ValueError("too long")
-        records = json.loads(content)
+        records = json.loads(content) if len(content) <= _MAX_BYTES else None
+        if not isinstance(records, list):
+            raise TypeError("no list")
         changes = tuple(
             Change(
                 **{

@@ -16,7 +16,7 @@ article comes out right.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -234,8 +234,9 @@ def _compare(
                 rules,
             )
         support = int(np.any([truth[slug] for slug in shared], axis=0).sum())
+        pooled = replace(rules, enough=rules.enough * len(shared))
         mean = _comparison(
-            "", "各主题平均", support, before.mean(axis=1), after.mean(axis=1), rules
+            "", "各主题平均", support, before.mean(axis=1), after.mean(axis=1), pooled
         )
     for slug in new.slugs:
         if slug not in compared:

@@ -20,7 +20,7 @@ from flask.typing import ResponseReturnValue
 from pydantic import BaseModel, Field
 
 from classifier.errors import Busy
-from service.api import asked, bodies, slips
+from service.api import bodies, slips
 from service.api.predict import reply, settings
 from service.api.routes import Route
 from service.api.submissions import store

@@ -14,6 +14,7 @@ from classifier.evidence import tag_with_evidence
 from classifier.model import Classifier, check_article
 from service.api import bodies
 from service.api.routes import Route
+from service.observe import tagged
 from service.serving import ServedModel
 from service.settings import Settings
 
@@ -52,6 +53,7 @@ def predict() -> ResponseReturnValue:
         taggings = [tag_with_evidence(model, article) for article in articles]
     else:
         taggings = list(model.tag_many(articles))
+    tagged(articles, taggings)
     return reply({"model": model.id, "results": [tagging.as_json() for tagging in taggings]})
 
 

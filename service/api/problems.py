@@ -29,6 +29,7 @@ _TITLES = {
 
 def problem(status: int, slug: str, title: str, detail: str) -> Response:
     """A problem document; never holds what the caller sent beyond names of fields."""
+    g.problem = slug
     body = {
         "type": f"urn:gaoqian:problem:{slug}",
         "title": title,

@@ -32,6 +32,7 @@ from service.api.routes import Route
 from service.intake import Limits, read_in_sandbox
 from service.intake.encoding import read_name
 from service.intake.recognise import recognise
+from service.observe import tagged
 from service.receive import Piece, page_pieces, read_pieces, receive
 from service.store import Store
 from service.store.records import KeyUse, Order, StoredReply, Submission
@@ -75,6 +76,8 @@ def submit() -> ResponseReturnValue:
             key=key,
             reply=_accepted,
         )
+        stored = added.submissions
+        tagged([one.article for one in stored], [one.tagging for one in stored])
         answer, replayed = added.reply or _accepted(added.submissions), added.replayed
     response = Response(answer.body, status=answer.status, mimetype="application/json")
     first = json.loads(answer.body)["submissions"][0]["id"]

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from service.commands.options import model_option, model_folder
+from service.commands.options import model_folder, model_option
 
 
 @click.command(short_help="给成批的旧稿打主题标签")

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import re
+import shutil
+import tempfile
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -21,18 +25,31 @@ if TYPE_CHECKING:
 @click.option("--workers", type=click.IntRange(1, 64), help="进程数")
 def serve(host: str | None, port: int | None, workers: int | None) -> None:
     """启动网页与接口服务；Ctrl-C 或 SIGTERM 停止，手头的请求先做完。"""
-    from service.app import create_app
-
     given = {"host": host, "port": port, "workers": workers}
     settings = read_settings().replaced(
         {name: value for name, value in given.items() if value is not None}
     )
+    counts = Path(tempfile.mkdtemp(prefix="gaoqian-metrics-"))
+    try:
+        _serve(settings, counts)
+    finally:
+        shutil.rmtree(counts, ignore_errors=True)
+
+
+def _serve(settings: Settings, counts: Path) -> None:
+    # The processes add up their counts in a folder that prometheus_client asks for as it is
+    # imported; a new one for each start, for counts of an earlier start are nobody's.
+    os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(counts)
+    from service.app import create_app
+    from service.logs import start_log
+
     app = create_app(settings)
     _tell_who_may(app, settings)
     served = app.extensions["gaoqian.served"]
     served.refresh()  # before the processes fork: they share the dictionary and the model
     if not served.status().serving:
         click.echo(f"注意：{served.status().problem}", err=True)
+    start_log(with_articles=settings["log_articles"])
     click.echo(f"稿签在 http://{settings['host']}:{settings['port']}/ ，Ctrl-C 停止。", err=True)
     _run(app, settings)
 
@@ -58,6 +75,8 @@ def _tell_who_may(app: Flask, settings: Settings) -> None:
 
 def _run(app: Flask, settings: Settings) -> None:
     from gunicorn.app.base import BaseApplication
+    from gunicorn.glogging import Logger
+    from prometheus_client.multiprocess import mark_process_dead
 
     from service.webhook import Courier
 
@@ -67,6 +86,17 @@ def _run(app: Flask, settings: Settings) -> None:
         target = app.extensions["gaoqian.webhook"]
         if target is not None:
             Courier(app.extensions["gaoqian.store"], target).start()
+
+    def end(_: Any, worker: Any) -> None:
+        mark_process_dead(worker.pid)  # type: ignore[no-untyped-call]
+
+    class Log(Logger):  # type: ignore[misc]
+        """What gunicorn says, said with everything else."""
+
+        def setup(self, cfg: Any) -> None:
+            super().setup(cfg)
+            self.error_log.handlers.clear()
+            self.error_log.propagate = True
 
     options = {
         "bind": f"{settings['host']}:{settings['port']}",
@@ -80,6 +110,8 @@ def _run(app: Flask, settings: Settings) -> None:
         "loglevel": "warning",
         "proc_name": "gaoqian",
         "post_worker_init": begin,
+        "child_exit": end,
+        "logger_class": Log,
         "control_socket_disable": True,
         # What a proxy says counts only with behind_proxy, and then in the app.
         "forwarded_allow_ips": "",
@@ -105,6 +137,6 @@ def config() -> None:
         value, source = settings[setting.name], settings.sources[setting.name]
         if setting.name == "database":
             value = re.sub(r"(://[^:/@]*:)[^@]*@", r"\1***@", value)
-        if setting.name == "webhook_secret" and value:
+        if setting.name in ("webhook_secret", "metrics_token") and value:
             value = "***"
         click.echo(f"{setting.name} = {value}    # {setting.help}（{source}；{setting.variable}）")

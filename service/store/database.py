@@ -22,7 +22,7 @@ from typing import Any, TypeVar
 from sqlalchemy import Connection, Engine, Table, create_engine, event, text
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError, OperationalError
+from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolExhausted
 
 from classifier.errors import Busy, ExtraMissing, GaoqianError, SettingRefused, StorageFull
@@ -39,6 +39,7 @@ _NO_ROOM = {"53100"}
 _WAITED = {"55P03", "57014"}
 _AWAY = {"08", "53", "55", "57"}
 _RACES = {"40001", "40P01", "23505"}  # serialisation, deadlock, unique
+_SQLITE_RACES = {sqlite3.SQLITE_CONSTRAINT_UNIQUE, sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY}
 
 Work = TypeVar("Work")
 
@@ -126,8 +127,6 @@ def told() -> Iterator[None]:
         yield
     except PoolExhausted:
         raise Busy("数据库连接用尽", fix="请稍后再试，或减少同时的请求") from None
-    except IntegrityError as error:
-        raise Raced("同一记录正被别的请求写入", fix="请稍后再试") from error
     except DBAPIError as error:
         refusal = _refusal(error)
         if refusal is None:
@@ -138,7 +137,10 @@ def told() -> Iterator[None]:
 def _refusal(error: DBAPIError) -> GaoqianError | None:
     cause = error.orig
     if isinstance(cause, sqlite3.Error):
-        code = getattr(cause, "sqlite_errorcode", 0) & 0xFF
+        extended = getattr(cause, "sqlite_errorcode", 0)
+        if extended in _SQLITE_RACES:
+            return Raced("同一记录正被别的请求写入", fix="请稍后再试")
+        code = extended & 0xFF
         if code == sqlite3.SQLITE_FULL:
             return StorageFull("磁盘已满，没有存下", fix="请腾出磁盘空间后重发")
         if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
