@@ -23,7 +23,7 @@ from pathlib import Path
 from classifier.article import Decision
 from classifier.model import Classifier
 from classifier.tokens import open_tokenizer
-from training.fit import train
+from training.fit import Trained, train
 from training.gate import Incumbent, Rules, judge
 from training.labelled import Corpus, Labelled, read_corpus
 from training.measure import macro_f1
@@ -127,11 +127,11 @@ def simulate(corpus: Corpus, *, seed: int) -> list[Step]:
     return steps
 
 
-def _trained(articles: Sequence[Labelled], corpus: Corpus, now: datetime):  # type: ignore[no-untyped-def]
+def _trained(articles: Sequence[Labelled], corpus: Corpus, now: datetime) -> Trained:
     return train(Corpus(tuple(articles), corpus.themes), recipe=Recipe(promise=0.95), now=now)
 
 
-def _model(trained) -> Classifier:  # type: ignore[no-untyped-def]
+def _model(trained: Trained) -> Classifier:
     return Classifier(trained.manifest, trained.arrays, open_tokenizer(trained.manifest.tokenizer))
 
 

@@ -20,6 +20,7 @@ It is raised where the cause is known and translated once, at the edge: the comm
     ├── ServiceRefused          a request the service does not carry out
     │   ├── LoginNeeded, NotAllowed, Unfit, NotFound, Conflict, Busy, TooMany, Malformed, WrongMediaType,
     │   └── ThemesRefused, KeyReused, StorageFull
+    ├── BackupRefused           a file that is no backup, or no longer the one that was written
     └── ExtraMissing            an optional package that is not installed
 """
 
@@ -209,6 +210,12 @@ class StorageFull(ServiceRefused):
     """No room left to keep what was sent."""
 
     slug, title, status = "storage-full", "磁盘已满", 507
+
+
+class BackupRefused(GaoqianError):
+    """A file that is no backup, or no longer the one that was written, or has no place here."""
+
+    slug, title = "backup-refused", "备份不能用"
 
 
 class ExtraMissing(GaoqianError):

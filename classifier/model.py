@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import math
 import zipfile
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -364,8 +365,11 @@ def _manifest_from(record: dict[str, Any], folder: Path) -> Manifest:
 def _unpack(packed: bytes, themes: int, folder: Path) -> Arrays:
     try:
         with zipfile.ZipFile(io.BytesIO(packed)) as archive:
-            # A member's header may claim any size; what it may claim is bounded by what was read.
-            if sum(member.file_size for member in archive.infolist()) > len(packed):
+            # Archive and arrays may claim any size; what they may is bounded by what was read.
+            members = archive.infolist()
+            if sum(member.file_size for member in members) > len(packed) or not all(
+                _is_as_long_as_it_claims(archive, member) for member in members
+            ):
                 raise _damaged(folder, f"{ARRAYS} 自称的大小与实际不符")
         with np.load(io.BytesIO(packed), allow_pickle=False) as stored:
             arrays = {name: stored[name] for name in stored.files}
@@ -380,13 +384,28 @@ def _unpack(packed: bytes, themes: int, folder: Path) -> Arrays:
             "weights": (np.float64, (features, themes)),
             "bias": (np.float64, (themes,)),
         }
-    except (KeyError, TypeError, ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
+    except (
+        KeyError,
+        TypeError,
+        ValueError,
+        OSError,
+        EOFError,
+        RuntimeError,
+        zipfile.BadZipFile,
+    ) as error:
         raise _damaged(folder, f"{ARRAYS} 读不成数组（{error}）") from None
     found = {name: (array.dtype, array.shape) for name, array in arrays.items()}
     if found != {name: (np.dtype(kind), shape) for name, (kind, shape) in expected.items()}:
         raise _damaged(folder, f"{ARRAYS} 的数组大小互相矛盾")
     numbers = {name: arrays[name] for name in expected if name not in ("words", "grams")}
     return Arrays(words=words, grams=grams, **numbers)
+
+
+def _is_as_long_as_it_claims(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> bool:
+    with archive.open(member) as stream:
+        np.lib.format.read_magic(stream)
+        shape, _, kind = np.lib.format.read_array_header_1_0(stream)
+        return stream.tell() + math.prod(shape) * kind.itemsize == member.file_size
 
 
 def _damaged(folder: Path, what: str) -> ModelDamaged:

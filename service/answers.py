@@ -12,7 +12,7 @@ import json
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -66,7 +66,7 @@ def read_answers(folder: Path) -> dict[str, Answer]:
 
 def pin(registry: Registry, answer: Answer, *, now: datetime, by: str) -> None:
     """Pin an article with its right themes; one pinned before gets the new ones."""
-    dated = replace(answer, by=by, at=now.isoformat(timespec="seconds"))
+    dated = _dated(answer, now, by)
     with registry.locked():
         kept = [one for one in read_pinned(registry.folder) if one.mark != dated.mark]
         _write(registry.folder / PINNED, [*kept, dated])
@@ -84,12 +84,17 @@ def unpin(registry: Registry, id: str) -> None:
 
 def record_answer(registry: Registry, answer: Answer, *, now: datetime, by: str) -> None:
     """Keep what a person said of a doubted label."""
-    dated = replace(answer, by=by, at=now.isoformat(timespec="seconds"))
+    dated = _dated(answer, now, by)
     line = json.dumps(dated.as_json(), ensure_ascii=False) + "\n"
     with registry.locked(), (registry.folder / ANSWERS).open("a", encoding="utf-8") as stream:
         stream.write(line)
         stream.flush()
         os.fsync(stream.fileno())
+
+
+def _dated(answer: Answer, now: datetime, by: str) -> Answer:
+    # In UTC: moments are compared as they are written.
+    return replace(answer, by=by, at=now.astimezone(UTC).isoformat(timespec="seconds"))
 
 
 def _read(path: Path) -> tuple[Answer, ...]:

@@ -34,6 +34,9 @@ COMMANDS = {
     "users": "service.commands.accounts",
     "tokens": "service.commands.accounts",
     "config": "service.commands.serving",
+    "doctor": "service.commands.upkeep",
+    "backup": "service.commands.upkeep",
+    "restore": "service.commands.upkeep",
 }
 
 

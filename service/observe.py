@@ -85,6 +85,8 @@ def _check_asker(token: str) -> None:
         sent = request.authorization
         shown = (sent.token or "") if sent is not None and sent.type == "bearer" else ""
         if not hmac.compare_digest(shown.encode(), token.encode()):
-            raise NotAllowed("没有带上看指标的令牌", fix="请用设置 metrics_token 的值作 Bearer 令牌")
+            raise NotAllowed(
+                "没有带上看指标的令牌", fix="请用设置 metrics_token 的值作 Bearer 令牌"
+            )
     elif not is_loopback(address()) or is_forwarded(request):
         raise NotAllowed("指标只给本机看", fix="要从别处看，请设 metrics_token")

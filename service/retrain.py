@@ -13,6 +13,7 @@ import os
 import shutil
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -122,6 +123,13 @@ def retrain(
             report(Status(Stage.FAILED, str(error), 1.0))
             raise
         report(Status(outcome.stage, outcome.sentence, 1.0, version=outcome.version))
+    if store is not None and outcome.verdict is not None:
+        store.accounts.record(
+            f"retrain.{outcome.stage}",
+            by=by,
+            subject=outcome.version,
+            detail={"sentence": outcome.sentence},
+        )
     return outcome
 
 
@@ -148,6 +156,8 @@ def _retrain(
     taxonomy = read_taxonomy(registry.folder)
     serving, incumbent, problem = _serving(registry, taxonomy, paths)
     known = incumbent.model.manifest.themes if incumbent else ()
+    # Corrections first: one made in between would be in the lesson and wait for its fate.
+    corrections = [] if store is None else gather_corrections(store)
     lesson = gather(registry.folder, paths=paths, store=store, taxonomy=taxonomy, known=known)
     for note in (*lesson.notes, *([problem] if problem else [])):
         say(note, 0.05)
@@ -175,7 +185,6 @@ def _retrain(
     summary = {name: evaluation[name] for name in ("macro_f1", "macro_f1_interval", "exact_sets")}
     summary |= {"parent": serving, "reviewed": lesson.reviewed}
     manifest = replace(trained.manifest, training={**trained.manifest.training, **summary})
-    corrections = [] if store is None else gather_corrections(store)
     fates = tell_fates(corrections, trained, today=taxonomy.replaced())
     beside = {
         **_verdict_files(verdict),
@@ -335,7 +344,7 @@ def _is_running(registry: Registry) -> bool:
     return False
 
 
-def start_retraining(registry: Registry, *, by: str) -> None:
+def start_retraining(registry: Registry, *, database: str, by: str) -> None:
     """Start the command in a process of its own, for the desk; `read_status` follows it.
 
     Raises Conflict where one is under way.
@@ -343,12 +352,14 @@ def start_retraining(registry: Registry, *, by: str) -> None:
     if _is_running(registry):
         running = read_status(registry)
         raise Conflict(f"已有一次重训在进行（{running.by}，{running.since}）", fix="请等它结束")
-    environment = {**os.environ, "GAOQIAN_MODELS": str(registry.folder)}
-    subprocess.Popen(
+    places = {"GAOQIAN_MODELS": str(registry.folder.absolute()), "GAOQIAN_DATABASE": database}
+    started = subprocess.Popen(
         [sys.executable, "-m", "service.cli", "retrain", "--by", by],
-        env=environment,
+        env={**os.environ, **places},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
         start_new_session=True,
     )
+    # Somebody has to wait for a child, or it stays in the table of processes.
+    threading.Thread(target=started.wait, daemon=True).start()

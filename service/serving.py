@@ -82,6 +82,11 @@ class ServedModel:
         self._earlier = model = self._registry.load(id)
         return model
 
+    @property
+    def taxonomy(self) -> Taxonomy:
+        """What older theme ids are called today, as of the last look."""
+        return self._taxonomy
+
     def status(self) -> ServingStatus:
         """The state as of the last look at the pointer, lag counted up to now."""
         status, since = self._status, self._differs_since

@@ -21,7 +21,16 @@ MAIL_PASSWORD_VARIABLE = "GAOQIAN_MAIL_PASSWORD"  # noqa: S105 (a name; a secret
 CONFIG_PLACES = ("gaoqian.toml", "/etc/gaoqian/gaoqian.toml")
 
 _CHECKOUT = Path(__file__).resolve().parent.parent
-_AT_HOME = Path("~/.local/share/gaoqian").expanduser()
+
+
+def _at_home() -> Path:
+    try:
+        return Path("~/.local/share/gaoqian").expanduser()
+    except RuntimeError:  # a user whom the system does not know, as in many containers
+        return Path("/var/lib/gaoqian")
+
+
+_AT_HOME = _at_home()
 
 
 @dataclass(frozen=True, slots=True)

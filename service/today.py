@@ -12,9 +12,10 @@ import json
 import math
 import os
 import random
+from bisect import bisect_right
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from itertools import islice
@@ -171,23 +172,19 @@ def _unfamiliar(waiting: Sequence[Submission], registry: Registry) -> Iterable[I
 
 def _audit(store: Store, registry: Registry, count: int, *, now: datetime) -> list[Item]:
     """Settled articles nobody has looked at: those drawn and still open, then new ones by chance."""
+    query = Query(since=now - AUDITED_SINCE, order=Order.NEWEST)
+    settled = [
+        one
+        for state in (State.AUTO, State.NONE)
+        for one in islice(store.submissions.each(replace(query, state=state)), _LOOKED_AT)
+    ]
     with registry.locked():
         drawn = read_draws(registry)
         opened = [draw.submission for draw in drawn if now - draw.at <= AUDITED_SINCE]
         items = [_get_settled(store, id) for id in opened]
         chosen = [one for one in items if one is not None][:count]
         before = {draw.submission for draw in drawn}
-        fresh = [
-            one
-            for state in (State.AUTO, State.NONE)
-            for one in islice(
-                store.submissions.each(
-                    Query(state=state, since=now - AUDITED_SINCE, order=Order.NEWEST)
-                ),
-                _LOOKED_AT,
-            )
-            if one.id not in before and one.tagging is not None
-        ]
+        fresh = [one for one in settled if one.id not in before and one.tagging is not None]
         new = random.SystemRandom().sample(fresh, min(count - len(chosen), len(fresh)))
         _record(
             registry,
@@ -388,13 +385,10 @@ def _value_drift(what: str, recent: Sequence[float], before: Sequence[float]) ->
         return None
     ordered = sorted(before)
     edges = [ordered[len(ordered) * place // _BINS] for place in range(1, _BINS)]
-    shares = [
-        [
-            sum(1 for value in side if sum(value >= edge for edge in edges) == place) / len(side)
-            for place in range(_BINS)
-        ]
-        for side in (recent, before)
-    ]
+    shares = []
+    for side in (recent, before):
+        bins = Counter(bisect_right(edges, value) for value in side)
+        shares.append([bins[place] / len(side) for place in range(_BINS)])
     index = _index(shares[0], shares[1], len(recent), len(before))
     limit = _limit(len(recent), len(before), chi_square=_CHI_SQUARE)
     if index <= limit:

@@ -405,10 +405,10 @@ def test_the_lock_is_free_for_whoever_only_looks(serving: tuple[Registry, Path])
 def test_receipts_replay_to_the_bit(
     serving: tuple[Registry, Path], store: Store, corpus: Corpus
 ) -> None:
-    """What was stored with a submission is what that model says of it today, every bit of it."""
+    """A thousand stored taggings are what that model says of them today, every bit of it."""
     registry, _ = serving
     model = registry.load()
-    pieces = [Piece(one.article.text, one.article.title) for one in corpus.articles[:150]]
+    pieces = [Piece(one.article.text[:80], one.article.title) for one in corpus.articles[:1000]]
     added = receive(store, model, pieces, source="http")
 
     again = registry.load(model.id)

@@ -48,10 +48,17 @@ def filled(
     store.close()
 
 
+class Stored(list[Submission]):
+    """Submissions, shown by their number."""
+
+    def __repr__(self) -> str:
+        return f"{len(self)} submissions"
+
+
 @pytest.fixture(scope="module")
-def stored(filled: Store) -> list[Submission]:
+def stored(filled: Store) -> Stored:
     """All that is in it."""
-    return all_of(filled)
+    return Stored(all_of(filled))
 
 
 def all_of(store: Store) -> list[Submission]:
@@ -63,7 +70,9 @@ def all_of(store: Store) -> list[Submission]:
 
 
 def folded(text: str) -> str:
-    return "".join(unicodedata.normalize("NFKC", text).casefold().split())
+    simplified = str.maketrans("長養黨員會項約鎮裡", "长养党员会项约镇里")
+    alike = unicodedata.normalize("NFKC", text.replace("\0", "")).casefold()
+    return "".join(alike.translate(simplified).split())
 
 
 def expected(query: Query, stored: list[Submission], taken: dict[str, str]) -> list[str]:
@@ -77,7 +86,7 @@ def expected(query: Query, stored: list[Submission], taken: dict[str, str]) -> l
                 query.theme in (None, *one.themes),
                 query.state in (None, one.state),
                 query.decision in (None, decision),
-                query.place in (None, one.place, one.county, one.town),
+                query.place in (None, one.place, one.city, one.county, one.town),
                 query.name in (None, *one.names),
                 query.source in (None, one.source, one.source.split(":")[0]),
                 query.page in (None, one.page),
@@ -151,7 +160,7 @@ quietly = settings(
 @quietly
 @given(query=few_filters | queries, limit=st.integers(10, 90))
 def test_pages_hold_what_was_asked_for_once_and_in_order(
-    filled: Store, stored: list[Submission], query: Query, limit: int
+    filled: Store, stored: Stored, query: Query, limit: int
 ) -> None:
     """Page after page gives exactly the expected ids; the count agrees."""
     taken = {id: lock.by for id, lock in filled.reviews.locks([one.id for one in stored]).items()}

@@ -14,7 +14,7 @@ import pytest
 from desks import HOST, Desk, desk_of, staffed_desk
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from made_files import docx, document_xml, mail, paragraph, pdf_of_pages
+from made_files import document_xml, docx, mail, paragraph, pdf_of_pages
 from werkzeug.test import TestResponse
 
 from classifier.article import Article
@@ -359,8 +359,19 @@ def test_filters_find_what_they_say(desk: Desk, editor: Sender) -> None:
 
 @pytest.mark.parametrize(
     "query",
-    "state=lost from=yesterday from=2026-02-30 limit=0 limit=201 limit=x cursor=abc colour=red "
-    "twins=perhaps state=auto&state=none order=random".split(),
+    [
+        "state=lost",
+        "from=yesterday",
+        "from=2026-02-30",
+        "limit=0",
+        "limit=201",
+        "limit=x",
+        "cursor=abc",
+        "colour=red",
+        "twins=perhaps",
+        "state=auto&state=none",
+        "order=random",
+    ],
 )
 def test_a_filter_that_makes_no_sense_is_named(editor: Sender, query: str) -> None:
     """400 with the name of the field, never everything instead."""

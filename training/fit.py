@@ -7,7 +7,9 @@ import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import cache
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
 import joblib
@@ -225,6 +227,7 @@ def provenance(corpus: Corpus, recipe: Recipe, user_words: Sequence[str]) -> dic
         "recipe": recipe.as_json(),
         "user_words": [*user_words],
         "dictionary": dictionary_digest(),
+        "code": code_digest(),
         "cleaning": cleaning.VERSION,
         "scikit_learn": version("scikit-learn"),
         "gaoqian": version("gaoqian"),
@@ -239,6 +242,14 @@ def provenance(corpus: Corpus, recipe: Recipe, user_words: Sequence[str]) -> dic
         "articles": len(corpus.articles),
         "per_theme": counts,
     }
+
+
+@cache
+def code_digest() -> str:
+    """A digest of the code that reads, learns and decides: another rule is another version."""
+    packages = (Path(__file__).parent, Path(cleaning.__file__).parent)
+    sources = sorted(path for package in packages for path in package.glob("*.py"))
+    return digest(b"".join(path.read_bytes() for path in sources))
 
 
 def corpus_digest(corpus: Corpus) -> str:

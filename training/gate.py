@@ -427,6 +427,6 @@ def _sentence(
     if reasons:
         return f"新模型 {version} 不换上岗：{'；'.join(reasons)}"
     if incumbent is None:
-        return f"新模型 {version} 可以上岗：此前没有在岗模型"
+        return f"新模型 {version} 可以上岗：没有在岗模型可比"
     grounds = f"，{mean.sentence}" if mean else ""
     return f"新模型 {version} 可以换下 {incumbent.model.id}{grounds}"

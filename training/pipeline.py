@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Self
@@ -10,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 from sklearn.base import BaseEstimator, ClassifierMixin
-from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.feature_extraction.text import CountVectorizer, TfidfTransformer, TfidfVectorizer
 from sklearn.pipeline import FeatureUnion, Pipeline
 from sklearn.svm import LinearSVC
 
@@ -20,6 +21,10 @@ from classifier.tokens import Tokenizer
 
 Floats = NDArray[np.float64]
 Labels = NDArray[np.bool_]  # (articles, themes)
+
+# liblinear draws from one generator per process: on a cluster whose workers have threads, two
+# machines learning at once would draw each other's numbers.
+_one_machine = threading.Lock()
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +108,8 @@ class ThemeMachines(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         return self.decision_function(features) > 0
 
     def _machine(self, features: sparse.csr_matrix, wanted: NDArray[np.bool_]) -> LinearSVC:
-        return LinearSVC(C=self.cost, random_state=self.seed).fit(features, wanted)
+        with _one_machine:
+            return LinearSVC(C=self.cost, random_state=self.seed).fit(features, wanted)
 
     def _log_ratio(self, features: sparse.csr_matrix, wanted: NDArray[np.bool_]) -> Floats:
         inside = np.asarray(features[wanted].sum(axis=0)).ravel() + self.smoothing
@@ -121,8 +127,46 @@ def build_pipeline(recipe: Recipe) -> Pipeline:
         ],
         transformer_weights={"words": recipe.word_weight, "grams": 1.0},
     )
-    machines = ThemeMachines(cost=recipe.cost, smoothing=recipe.smoothing, seed=recipe.seed)
-    return Pipeline([("features", blocks), ("themes", machines)])
+    return Pipeline([("features", blocks), ("themes", _machines(recipe))])
+
+
+def _machines(recipe: Recipe) -> ThemeMachines:
+    return ThemeMachines(cost=recipe.cost, smoothing=recipe.smoothing, seed=recipe.seed)
+
+
+def count_features(readings: Sequence[Reading]) -> tuple[sparse.csr_matrix, sparse.csr_matrix]:
+    """How often each article has each word and each n-gram, (articles, features) both."""
+    words, grams = (
+        CountVectorizer(analyzer=analyzer).fit_transform(readings) for analyzer in (_words, _grams)
+    )
+    return words, grams
+
+
+def score_counted(
+    words: sparse.csr_matrix,
+    grams: sparse.csr_matrix,
+    labels: Labels,
+    *,
+    learned: NDArray[np.intp],
+    judged: NDArray[np.intp],
+    recipe: Recipe,
+) -> Floats:
+    """What `build_pipeline`, fitted on the articles `learned`, answers for `judged`.
+
+    From counts of all articles, so that a hundred recipes need no hundredth counting. Where a
+    block has no feature in enough articles the recipe learns nothing: every score is -1.
+    """
+    seen, asked = [], []
+    for counts, weight in ((words, recipe.word_weight), (grams, 1.0)):
+        own = counts[learned]
+        known = np.bincount(own.indices, minlength=own.shape[1]) >= recipe.min_articles
+        if not known.any():
+            return np.full((len(judged), labels.shape[1]), -1.0)
+        weighing = TfidfTransformer(sublinear_tf=True).fit(own[:, known])
+        seen.append(weighing.transform(own[:, known]) * weight)
+        asked.append(weighing.transform(counts[judged][:, known]) * weight)
+    fitted = _machines(recipe).fit(sparse.hstack(seen, format="csr"), labels[learned])
+    return fitted.decision_function(sparse.hstack(asked, format="csr"))
 
 
 def label_matrix(themes: Sequence[frozenset[str]], slugs: Sequence[str]) -> Labels:

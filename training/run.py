@@ -6,9 +6,11 @@ import gzip
 import io
 import json
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +18,14 @@ import jinja2
 import joblib
 
 from classifier.article import Article
-from classifier.errors import GaoqianError
+from classifier.errors import ExtraMissing, GaoqianError, InputRefused
 from classifier.model import ARRAYS, MANIFEST, Manifest, pack, write_manifest
 from classifier.registry import write_folder
 from training.evaluation import evaluate_training
 from training.fit import Tell, Trained, corpus_digest, train
 from training.labelled import BUNDLED, Corpus, Labelled, read_corpus
 from training.pipeline import Recipe
+from training.tune import Search, find_recipe
 
 REPORT, REPORT_PAGE, PIPELINE = "report.json", "report.html", "pipeline.joblib"
 LEARNED = "learned.jsonl.gz"
@@ -37,18 +40,77 @@ def run_training(
     tell: Tell,
     user_words: Sequence[str] = (),
     jobs: int = 2,
+    search: Search | None = None,
 ) -> tuple[Manifest, dict[str, bytes], dict[str, Any]]:
     """Train on labelled files: the manifest, the files of the model folder, and the report.
 
-    Raises CorpusRefused with every problem in the files; writes nothing.
+    With `search`, a better recipe is looked for first, from `recipe` on, and used; what that gave
+    is in the manifest. Raises CorpusRefused with every problem in the files; writes nothing but
+    the trials of a search.
     """
     corpus = read_corpus(paths)
+    searched: dict[str, Any] = {}
+    if search is not None:
+        found = find_recipe(
+            corpus, search, start=recipe, tell=tell, user_words=user_words, jobs=jobs
+        )
+        tell(found.sentence)
+        recipe, searched = found.recipe, {"search": found.as_json()}
     trained = train(corpus, recipe=recipe, now=now, tell=tell, user_words=user_words, jobs=jobs)
     tell("评估，写报告")
     report = evaluate_training(trained)
     summary = {name: report[name] for name in ("macro_f1", "macro_f1_interval", "exact_sets")}
-    manifest = replace(trained.manifest, training={**trained.manifest.training, **summary})
+    manifest = replace(
+        trained.manifest, training={**trained.manifest.training, **summary, **searched}
+    )
     return manifest, model_files(trained, manifest, report), report
+
+
+@contextmanager
+def on_cluster(address: str | None) -> Iterator[None]:
+    """Let what joblib does within run on a Dask cluster; on this machine where there is no address.
+
+    Raises ExtraMissing without Dask, InputRefused where the cluster does not answer, has no worker,
+    or works with other versions than this machine, which could give another model.
+    """
+    if address is None:
+        yield
+        return
+    try:
+        from distributed import Client
+    except ImportError:
+        raise ExtraMissing(
+            "没有安装 Dask",
+            where="gaoqian train --cluster",
+            fix="请运行 pip install 'gaoqian[dask]'",
+        ) from None
+    try:
+        client = Client(address, timeout=10)
+    except (OSError, ValueError) as error:
+        raise InputRefused(
+            f"连不上 Dask 集群（{error}）", where=address, fix="请检查地址和网络"
+        ) from None
+    with client:
+        try:
+            client.wait_for_workers(1, timeout=10)
+        except TimeoutError:
+            raise InputRefused(
+                "Dask 集群没有工作进程", where=address, fix="请先运行 dask worker"
+            ) from None
+        for package in ("gaoqian", "scikit-learn"):
+            ours = version(package)
+            try:
+                others = {*client.run(version, package).values()} - {ours}
+            except PackageNotFoundError:
+                others = {"没有安装"}
+            if others:
+                raise InputRefused(
+                    f"集群上的 {package} 是 {'、'.join(sorted(others))}，本机是 {ours}",
+                    where=address,
+                    fix="请在每台机器上装同一版本",
+                )
+        with joblib.parallel_config("dask", client=client):
+            yield
 
 
 def write_model(folder: Path, files: dict[str, bytes]) -> None:

@@ -7,6 +7,7 @@ from typing import Annotated, Any, TypeVar, get_origin
 from flask import Request
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import ErrorDetails, from_json
+from werkzeug.exceptions import RequestEntityTooLarge
 
 from classifier.article import MAX_CHARS, Article
 from classifier.errors import Malformed, WrongMediaType
@@ -148,8 +149,12 @@ def read_body(request: Request, *kinds: type[Body]) -> Body:
         raise WrongMediaType(
             f"内容类型是 {request.mimetype or '空'}", fix="请用 Content-Type: application/json"
         )
+    content = request.get_data(cache=False)
+    if request.content_length is None and len(content) == request.max_content_length:
+        # Of a body of unstated length the framework hands out as much as is allowed, and no word.
+        raise RequestEntityTooLarge
     try:
-        record = from_json(request.get_data(cache=False), allow_inf_nan=False)
+        record = from_json(content, allow_inf_nan=False)
     except ValueError:
         raise Malformed("请求体不是合法的 JSON", fix="请检查括号、引号和 UTF-8 编码") from None
     record = _with_whole_numbers(record)

@@ -28,6 +28,17 @@ corpus_argument = click.argument(
 )
 @click.option("--seed", default=20260901, help="随机种子")
 @click.option("--jobs", default=2, type=click.IntRange(1, 64), help="并行的进程数")
+@click.option(
+    "--tune",
+    type=click.FloatRange(min=0, min_open=True),
+    metavar="分钟",
+    help="先用至多这么久搜索更好的做法；停下后再运行，从停处接着搜索",
+)
+@click.option(
+    "--cluster",
+    metavar="地址",
+    help="在 Dask 集群上分折和搜索，如 tcp://10.0.0.1:8786；不写则用本机",
+)
 def train(
     paths: tuple[Path, ...],
     out: Path | None,
@@ -35,6 +46,8 @@ def train(
     user_words: Path | None,
     seed: int,
     jobs: int,
+    tune: float | None,
+    cluster: str | None,
 ) -> None:
     """用标注稿训练一个模型，并把它换上岗。
 
@@ -43,25 +56,29 @@ def train(
     from classifier.registry import Registry
     from training.labelled import BUNDLED
     from training.pipeline import Recipe
-    from training.run import run_training, summary_lines, write_model
+    from training.run import on_cluster, run_training, summary_lines, write_model
+    from training.tune import Search
 
+    models = read_settings().models
     now = datetime.now().astimezone()
     words = user_words.read_text(encoding="utf-8").split() if user_words else ()
-    manifest, files, report = run_training(
-        paths or (BUNDLED,),
-        recipe=Recipe(promise=promise, seed=seed),
-        now=now,
-        tell=lambda line: click.echo(line, err=True),
-        user_words=words,
-        jobs=jobs,
-    )
+    with on_cluster(cluster):
+        manifest, files, report = run_training(
+            paths or (BUNDLED,),
+            recipe=Recipe(promise=promise, seed=seed),
+            now=now,
+            tell=lambda line: click.echo(line, err=True),
+            user_words=words,
+            jobs=jobs,
+            search=None if tune is None else Search(minutes=tune, folder=Path(models)),
+        )
     for line in summary_lines(manifest, report):
         click.echo(line)
     if out is not None:
         write_model(out, files)
         click.echo(f"模型 {manifest.id} 已写入 {out}")
         return
-    registry = Registry(read_settings().models)
+    registry = Registry(models)
     folder = registry.add(manifest.id, files)
     registry.promote(manifest.id, now=now, by=getpass.getuser())
     click.echo(f"模型 {manifest.id} 已换上岗，报告见 {folder / 'report.html'}")

@@ -30,10 +30,12 @@ def serve(host: str | None, port: int | None, workers: int | None) -> None:
         {name: value for name, value in given.items() if value is not None}
     )
     counts = Path(tempfile.mkdtemp(prefix="gaoqian-metrics-"))
+    started_by = os.getpid()
     try:
         _serve(settings, counts)
     finally:
-        shutil.rmtree(counts, ignore_errors=True)
+        if os.getpid() == started_by:  # a worker that ends comes by here as well
+            shutil.rmtree(counts, ignore_errors=True)
 
 
 def _serve(settings: Settings, counts: Path) -> None:
@@ -78,7 +80,10 @@ def _run(app: Flask, settings: Settings) -> None:
     from gunicorn.glogging import Logger
     from prometheus_client.multiprocess import mark_process_dead
 
+    from service.patience import CONNECTIONS, PatientWorker, allow_open_files
     from service.webhook import Courier
+
+    allow_open_files()
 
     def begin(worker: Any) -> None:
         app.extensions["gaoqian.served"].watch()
@@ -102,7 +107,8 @@ def _run(app: Flask, settings: Settings) -> None:
         "bind": f"{settings['host']}:{settings['port']}",
         "workers": settings["workers"],
         "threads": settings["threads"],
-        "worker_class": "gthread",
+        "worker_class": PatientWorker,
+        "worker_connections": CONNECTIONS,
         "timeout": settings["timeout"],
         "graceful_timeout": settings["timeout"],
         "keepalive": 15,

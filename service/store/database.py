@@ -52,7 +52,7 @@ class Database:
     """Connections to one database, and transactions on them."""
 
     def __init__(self, url: str) -> None:
-        self.url = _read_url(url)
+        self.url = read_url(url)
         self.on_postgresql = self.url.get_backend_name() == "postgresql"
         self.engine = _postgresql(self.url) if self.on_postgresql else _sqlite(self.url)
         part_at_fork(self.engine)
@@ -180,7 +180,8 @@ def part_at_fork(engine: Engine) -> None:
     os.register_at_fork(before=partial(part, close=True), after_in_child=partial(part, close=False))
 
 
-def _read_url(url: str) -> URL:
+def read_url(url: str) -> URL:
+    """The address in a setting: a path, sqlite:/// or postgresql://; raises SettingRefused."""
     if "://" not in url:
         return URL.create("sqlite", database=str(Path(url).expanduser().absolute()))
     try:

@@ -58,15 +58,15 @@ def open_store(url: str, *, clock: Callable[[], datetime] = now) -> Store:
         upgrade(database)
     except Busy as refusal:
         database.close()
-        raise _with_reason(refusal, database) from refusal
+        raise with_reason(refusal, database) from refusal
     except GaoqianError:
         database.close()
         raise
     return Store(database, clock)
 
 
-def _with_reason(refusal: Busy, database: Database) -> Busy:
-    """What the technician needs to know, and strangers need not."""
+def with_reason(refusal: Busy, database: Database) -> Busy:
+    """A refusal with what the technician needs to know, and strangers need not."""
     cause = refusal.__cause__
     told = str(cause.orig).splitlines()[:1] if isinstance(cause, DBAPIError) else []
     reason = f"（{told[0]}）" if told else ""

@@ -26,7 +26,7 @@ def upgrade(database: Database, *, to: str = "head") -> None:
     config = _config()
     scripts = ScriptDirectory.from_config(config)
     with database.reading() as connection:
-        if _revision(connection) == scripts.get_current_head() and to == "head":
+        if revision_of(connection) == scripts.get_current_head() and to == "head":
             return
 
     def migrate(connection: Connection) -> None:
@@ -34,7 +34,7 @@ def upgrade(database: Database, *, to: str = "head") -> None:
             connection.execute(text("SET LOCAL statement_timeout = 0"))
             connection.execute(text("SET LOCAL lock_timeout = '10min'"))
         database.alone(connection)  # processes that start together migrate once
-        revision = _revision(connection)
+        revision = revision_of(connection)
         known = {script.revision for script in scripts.walk_revisions()}
         if revision is not None and revision not in known:
             raise SettingRefused(
@@ -48,7 +48,13 @@ def upgrade(database: Database, *, to: str = "head") -> None:
     database.write(migrate)
 
 
-def _revision(connection: Connection) -> str | None:
+def needed_revision() -> str | None:
+    """The last migration of this program."""
+    return ScriptDirectory.from_config(_config()).get_current_head()
+
+
+def revision_of(connection: Connection) -> str | None:
+    """The last migration of a database, None where there are no tables yet."""
     return MigrationContext.configure(connection).get_current_revision()
 
 

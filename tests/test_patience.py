@@ -1,0 +1,154 @@
+"""Claims about service.patience, on a real server: who sends slowly keeps nobody waiting."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack
+
+import pytest
+from running import Running, running
+
+from classifier.registry import Registry
+from service import patience
+from training.fit import Trained
+
+HEAD = b"POST /v1/predict HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
+HEALTH = b"GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
+ARTICLE = json.dumps({"text": "镇里的河长下河捞垃圾，护河队员清理河道。"}).encode()
+
+
+@pytest.fixture(scope="module")
+def server(
+    tmp_path_factory: pytest.TempPathFactory, trained: Trained, packed_model: dict[str, bytes]
+) -> Iterator[Running]:
+    """One process with two threads: three slow clients would be enough to stop a plain one."""
+    from conftest import NOW
+
+    folder = tmp_path_factory.mktemp("patience")
+    registry = Registry(folder / "models")
+    registry.add(trained.manifest.id, packed_model)
+    registry.promote(trained.manifest.id, now=NOW, by="test")
+    with running(folder, threads=2) as started:
+        yield started
+
+
+def connected(server: Running) -> socket.socket:
+    """A connection."""
+    return socket.create_connection(("127.0.0.1", server.port), timeout=20)
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [b"", b"GET", HEAD, HEAD + b"Content-Length: 500\r\n\r\n{", HEAD + b"Transfer-Encoding: chunked\r\n\r\n5\r\n{"],
+    ids=["nothing", "a word", "half a head", "half a body", "half a chunk"],
+)  # fmt: skip
+def test_a_thousand_who_say_no_more_keep_nobody_waiting(server: Running, sent: bytes) -> None:
+    """With 1,000 such connections open every other request is answered within a second."""
+    with ExitStack() as open_ones:
+        for _ in range(1_000):
+            one = open_ones.enter_context(connected(server))
+            one.sendall(sent)
+        for _ in range(5):
+            asked = time.monotonic()
+            assert server.ask("GET", "/healthz").status == 200
+            assert server.ask("POST", "/v1/predict", json_body={"text": "河长"}).status == 200
+            assert time.monotonic() - asked < 1
+
+
+def test_a_request_that_comes_byte_by_byte_is_answered(server: Running) -> None:
+    """Slow is not wrong."""
+    request = HEAD + b"Content-Length: %d\r\n\r\n" % len(ARTICLE) + ARTICLE
+    with connected(server) as one:
+        for place in range(len(request)):
+            one.sendall(request[place : place + 1])
+        assert one.recv(15) == b"HTTP/1.1 200 OK"
+
+
+def test_requests_one_behind_the_other_are_all_answered(server: Running) -> None:
+    """Also where the last of them is cut in two."""
+    with connected(server) as one:
+        one.sendall(HEALTH * 7 + HEALTH[:20])
+        time.sleep(0.2)
+        one.sendall(HEALTH[20:])
+        told = b""
+        while told.count(b'"status"') < 8:
+            arrived = one.recv(65536)
+            assert arrived
+            told += arrived
+    assert told.count(b"200 OK") == 8
+
+
+@pytest.mark.parametrize("chunked", [False, True])
+def test_a_body_of_twenty_megabytes_costs_no_more_than_its_size(
+    server: Running, chunked: bool
+) -> None:
+    """It is read in one go, in seconds, over a connection that then serves on."""
+    body = ARTICLE + b" " * (19 * 1024 * 1024)
+    pieces = (body[at : at + 65536] for at in range(0, len(body), 65536))
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=20)
+    start = time.monotonic()
+    connection.request(
+        "POST",
+        "/v1/predict",
+        body=pieces if chunked else body,
+        headers={"Content-Type": "application/json"},
+        encode_chunked=chunked,
+    )
+    reply = connection.getresponse()
+    assert reply.status == 200
+    assert json.loads(reply.read())["results"]
+    assert time.monotonic() - start < 4
+    connection.request("GET", "/healthz")
+    assert connection.getresponse().status == 200
+    connection.close()
+
+
+def test_who_asks_before_sending_is_told_to_go_on(server: Running) -> None:
+    """`Expect: 100-continue` is answered before the body is there."""
+    with connected(server) as one:
+        one.sendall(HEAD + b"Expect: 100-continue\r\nContent-Length: %d\r\n\r\n" % len(ARTICLE))
+        assert one.recv(25) == b"HTTP/1.1 100 Continue\r\n\r\n"
+        one.sendall(ARTICLE)
+        assert b"200 OK" in one.recv(65536) + one.recv(65536)
+
+
+@pytest.mark.parametrize(
+    ("sent", "status"),
+    [
+        (b"GET / HTTP/1.1\r\nHost: x\r\nA: " + b"a" * 200_000, b"431"),
+        (HEAD + b"Content-Length: 5\r\nContent-Length: 6\r\n\r\n" + b"{}    ", b"400"),
+        (HEAD + b"Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", b"400"),
+        (HEAD + b"Content-Length: -5\r\n\r\n", b"400"),
+        (HEAD + b"Content-Length: 9999999999999999999999\r\n\r\n", b"413"),
+        (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n", b"400"),
+    ],
+    ids=["endless head", "two lengths", "length and chunks", "negative", "huge", "tls"],
+)
+def test_a_head_that_makes_no_sense_is_refused_at_once(
+    server: Running, sent: bytes, status: bytes
+) -> None:
+    """And the connection is closed, so that nothing behind it is taken for a request."""
+    with connected(server) as one:
+        told = b""
+        try:
+            one.sendall(sent)
+            while arrived := one.recv(65536):
+                told += arrived
+        except ConnectionError:
+            assert status == b"431"  # closed while we were still sending
+        assert told[9:12] == status or not told
+    assert server.ask("GET", "/healthz").status == 200
+
+
+def test_a_connection_may_be_late_by_its_size_and_no_more() -> None:
+    """Nothing in 15 seconds is too slow; 8 KiB a second for ever is not."""
+    one = patience._Gathering(None, bytearray(), 0.0)
+    assert not one.is_late(14.9)
+    assert one.is_late(15.1)
+    one.received += b"x" * 80 * 1024
+    assert not one.is_late(24.9)
+    assert one.is_late(25.1)
