@@ -27,5 +27,9 @@ test: $(STAMP)
 	$(BIN)/gaoqian corpus check > /dev/null
 	$(BIN)/python -m pytest --cov --cov-report=term:skip-covered
 
+# The long forms of what `make test` does in short.
+torture: $(STAMP)
+	KILL_SUBMISSIONS=1000 $(BIN)/python -m pytest tests/test_kill.py
+
 clean:
 	rm -rf $(VENV) *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage

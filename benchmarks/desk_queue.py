@@ -46,9 +46,7 @@ def submissions(count: int, *, seed: int = 20261124) -> Iterator[NewSubmission]:
         if number % 1000 == 7:
             text.append("罕见之词饕餮。")
         themes = [
-            theme
-            for theme, share in zip(THEMES, SHARES, strict=True)
-            if chance.random() < share
+            theme for theme, share in zip(THEMES, SHARES, strict=True) if chance.random() < share
         ]
         decision = chance.choices(decisions, weights=(5, 3, 2))[0]
         # Zipf-like: a few towns send much, many send little.

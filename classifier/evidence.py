@@ -7,7 +7,7 @@ up characters gives back the log-odds, and adjoining words that speak the same w
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
 from itertools import groupby
 
@@ -38,6 +38,13 @@ class Explanation:
 
 def explain(model: Classifier, article: Article) -> tuple[Explanation, ...]:
     """Every theme of a model explained for one article; raises as `Classifier.tag` does."""
+    return _explain(model, article, model.manifest.slugs)
+
+
+def _explain(
+    model: Classifier, article: Article, themes: Collection[str]
+) -> tuple[Explanation, ...]:
+    """These themes explained, in the model's order."""
     sheet = read_sheet(article)
     scores = model.scores([article])
     logits = model.logits(scores)[0]
@@ -48,21 +55,29 @@ def explain(model: Classifier, article: Article) -> tuple[Explanation, ...]:
         ("title", article.title, sheet.title, TITLE_COUNTS),
         ("text", article.text, sheet.text, 1),
     )
+    # Offsets are made anew each time they are asked for; asked word by word they cost the square.
     weighed = [
-        (name, original, cleaned, _character_weights(model, cleaned, shares, repeat))
+        (
+            name,
+            original,
+            cleaned.offsets.tolist(),
+            _units(model, cleaned),
+            _character_weights(model, cleaned, shares, repeat),
+        )
         for name, original, cleaned, repeat in fields
     ]
     explanations = []
     for theme, (slug, cutoffs) in enumerate(
         zip(model.manifest.slugs, model.manifest.cutoffs, strict=True)
     ):
+        if slug not in themes:
+            continue
         bias = float(model.bias[theme]) * cutoffs.slope + cutoffs.offset
         spans: list[Evidence] = []
-        for name, original, cleaned, weights in weighed:
+        for name, original, offsets, units, weights in weighed:
             own = weights[:, theme] * cutoffs.slope
-            units = _units(model, cleaned)
-            for start, end in _phrases(cleaned, own, units):
-                first, last = int(cleaned.offsets[start]), int(cleaned.offsets[end - 1]) + 1
+            for start, end in _phrases(own, *units):
+                first, last = offsets[start], offsets[end - 1] + 1
                 weight = float(own[start:end].sum())
                 spans.append(Evidence(slug, original[first:last], name, first, last, weight))
         explanations.append(Explanation(slug, float(logits[theme]), bias, tuple(spans)))
@@ -72,11 +87,10 @@ def explain(model: Classifier, article: Article) -> tuple[Explanation, ...]:
 def tag_with_evidence(model: Classifier, article: Article) -> Tagging:
     """An article's slip with its telling phrases: for accepted and doubtful themes, strongest first."""
     tagging = model.tag(article)
-    doubtful = set(unsettled_themes(model, tagging))
+    themes = {*tagging.themes, *unsettled_themes(model, tagging)}
     shown = [
         reason
-        for explanation in explain(model, article)
-        if explanation.theme in tagging.themes or explanation.theme in doubtful
+        for explanation in _explain(model, article, themes)
         for reason in telling(explanation)
     ]
     return replace(tagging, evidence=tuple(shown))
@@ -122,28 +136,29 @@ def _character_weights(
     return np.cumsum(steps, axis=0)[:-1]
 
 
-def _units(model: Classifier, cleaned: Cleaned) -> list[tuple[int, int]]:
-    """Words, and the single characters between them, covering a field in order."""
+def _units(model: Classifier, cleaned: Cleaned) -> tuple[list[tuple[int, int]], list[bool]]:
+    """Words, and the single characters between them, covering a field in order; which can speak."""
     words = {start: start + len(word) for word, start in model.tokenizer.located(cleaned)}
     units, at = [], 0
     while at < len(cleaned.codes):
         end = words.get(at, at + 1)
         units.append((at, end))
         at = end
-    return units
+    codes = cleaned.codes.tolist()
+    return units, [codes[at] != BREAK and chr(codes[at]).isalnum() for at, _ in units]
 
 
 def _phrases(
-    cleaned: Cleaned, weights: Floats, units: list[tuple[int, int]]
+    weights: Floats, units: list[tuple[int, int]], can_speak: list[bool]
 ) -> Iterator[tuple[int, int]]:
     """Join adjoining words that speak the same way; whatever says little stands between them."""
-    said = [float(weights[start:end].sum()) for start, end in units]
-    strongest = max(map(abs, said), default=0.0)
+    if not units:
+        return
+    said = np.add.reduceat(weights, [start for start, _ in units]).tolist()
+    strongest = max(map(abs, said))
 
     def side(place: int) -> int:
-        start, _ = units[place]
-        is_word = chr(int(cleaned.codes[start])).isalnum() and cleaned.codes[start] != BREAK
-        if not is_word or abs(said[place]) < TELLING * strongest:
+        if not can_speak[place] or abs(said[place]) < TELLING * strongest:
             return 0
         return 1 if said[place] > 0 else -1
 

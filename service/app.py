@@ -23,6 +23,7 @@ from service.api import (
     submissions,
 )
 from service.api.routes import SUBMISSION, SUBMISSION_ID, Role
+from service.desk import pages
 from service.metrics import Metrics
 from service.observe import observe
 from service.passwords import Passwords
@@ -46,8 +47,8 @@ PAGES: dict[str, Role] = {
     "static": "stranger",
     "openapi_document": "stranger",
     "docs": "stranger",
-    "try_it": "stranger",
     "metrics": "stranger",
+    **pages.PAGES,
 }
 """Whatever else is served, and the weakest role that may have it."""
 
@@ -130,9 +131,7 @@ def create_app(
     def docs() -> str:
         return render_template("docs.html", document=document)
 
-    @app.get("/")
-    def try_it() -> str:
-        return render_template("try.html")
+    pages.open_desk(app)
 
     @app.after_request
     def secure(response: Response) -> Response:

@@ -142,9 +142,7 @@ class PatientWorker(ThreadWorker):  # type: ignore[misc]
         left_over = conn.parser.unreader.buf.getvalue()
         conn.parser.unreader.buf = io.BytesIO()
         conn.sock.setblocking(False)
-        self._gathering[conn] = gathering = _Gathering(
-            conn, bytearray(left_over), time.monotonic()
-        )
+        self._gathering[conn] = gathering = _Gathering(conn, bytearray(left_over), time.monotonic())
         self.poller.register(
             conn.sock, selectors.EVENT_READ, lambda _socket: self._receive(gathering)
         )

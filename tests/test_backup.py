@@ -247,9 +247,7 @@ def test_a_damaged_backup_is_refused_before_anything_is_put_in_place(
 @pytest.mark.parametrize(
     "name", ["models/../../x", "/etc/x", "models//x", "models/.part-x/y", "other", "models/a\0b"]
 )
-def test_a_name_that_leads_elsewhere_is_refused(
-    saved: Path, tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_name_that_leads_elsewhere_is_refused(saved: Path, tmp_path: Path, name: str) -> None:
     """However well its digest is stated."""
 
     def rename(record: dict[str, dict[str, object]]) -> None:

@@ -152,14 +152,14 @@ def _tell(one: Correction, school: _School, replaced: Mapping[str, str | None]) 
     else:
         wrong = disputed
     if not wrong:
-        return Told(one, Fate.LEARNED, True, (), "学会了：没看过这一篇，也会这样标")
+        return Told(one, Fate.LEARNED, True, (), "没看过这一篇，也会这样标")
     by_heart = _remembers(one, trained, wrong, wanted)
     opposites = tuple(
         other for slug in wrong for other in _opposites(one, school, slug, slug in wanted)
     )
-    said = "记住了这一篇，但换一篇相似的还会标错" if by_heart else "还没学会"
-    why = f"，有 {len(opposites)} 篇相似的稿件标得相反" if opposites else "，相似的稿件还太少"
-    return Told(one, Fate.NOT_YET, by_heart, opposites, said + why)
+    said = "这一篇记住了，换一篇相似的还会标错" if by_heart else "连这一篇也还标错"
+    why = f"有 {len(opposites)} 篇相似的稿件标得相反" if opposites else "相似的稿件还太少"
+    return Told(one, Fate.NOT_YET, by_heart, opposites, f"{said}，{why}")
 
 
 def _renamed(themes: frozenset[str], replaced: Mapping[str, str | None]) -> frozenset[str]:

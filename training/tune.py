@@ -23,6 +23,7 @@ import joblib
 import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from classifier.model import sigmoid
 from classifier.registry import sync_folder
@@ -159,7 +160,8 @@ def find_recipe(
     tell(f"搜索做法：至多 {len(recipes)} 种，{search.minutes:g} 分钟；记在 {path}")
     if trials:
         tell(f"接着上次：已试 {len(trials)} 种，{_told_best(trials)}")
-    latest = 0.0  # seconds of the trials before; the first alone starts processes, so not the most
+    # Seconds of the trial before; not the longest yet, since the first also starts the processes.
+    latest = trials[max(trials)].seconds if trials else 0.0
     with joblib.Parallel(n_jobs=jobs) as pool:
         # As many trials at once as keep the whole of a large cluster busy.
         width = max(joblib.effective_n_jobs(jobs) // len(ground.pairs), 1)
@@ -295,10 +297,12 @@ def judge_recipes(
     begun = clock()
     pairs = ground.pairs
     parts = pool(ground.task(recipe, pair) for recipe in recipes.values() for pair in pairs)
-    judged = [
-        ground.judged(dict(zip(pairs, parts[at : at + len(pairs)], strict=True)))
-        for at in range(0, len(parts), len(pairs))
-    ]
+    # A calibration is too small to be shared out: the library's threads would wait for each other.
+    with threadpool_limits(1):
+        judged = [
+            ground.judged(dict(zip(pairs, parts[at : at + len(pairs)], strict=True)))
+            for at in range(0, len(parts), len(pairs))
+        ]
     seconds = clock() - begun
     return [
         Trial(number, recipe, own, seconds)
@@ -349,12 +353,17 @@ def _point(recipe: Recipe) -> dict[str, float]:
 
 
 def _sequence(start: Recipe) -> list[Recipe]:
-    """`start` first, then every other recipe of the space in an order that its seed decides."""
+    """`start` first, then all that differ from it in one value, in two, and so on.
+
+    Among equals the seed decides: a short search sweeps each value once, a longer one their pairs.
+    """
     recipes = [
         replace(start, **dict(zip(SPACE, values, strict=True)))  # type: ignore[arg-type]
         for values in product(*SPACE.values())
     ]
     random.Random(start.seed).shuffle(recipes)  # noqa: S311 (an order, no secret)
+    own = _point(start).items()
+    recipes.sort(key=lambda recipe: len(own - _point(recipe).items()))
     return list(dict.fromkeys((start, *recipes)))
 
 

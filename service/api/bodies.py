@@ -12,6 +12,8 @@ from werkzeug.exceptions import RequestEntityTooLarge
 from classifier.article import MAX_CHARS, Article
 from classifier.errors import Malformed, WrongMediaType
 
+MOST_ERRORS = 1_000
+
 Body = TypeVar("Body", bound=BaseModel)
 Asked = TypeVar("Asked", bound="Query")
 
@@ -195,6 +197,9 @@ def checked(kind: type[Body], record: object) -> Body:
     try:
         return kind.model_validate(record)
     except ValidationError as error:
+        if error.error_count() > MOST_ERRORS:
+            # To describe each of them would take longer than to read them all.
+            raise Malformed(f"有 {error.error_count()} 处不合格式", fix="格式见 /docs") from None
         raise Malformed(
             "；".join(
                 f"{'.'.join(map(str, one['loc'])) or '整体'}：{_reason(one)}"

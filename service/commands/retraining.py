@@ -187,13 +187,15 @@ def list_corrections(by: str | None, fate: str | None, as_json: bool) -> None:
             click.echo(json.dumps(one, ensure_ascii=False))
             continue
         click.echo(
-            f"{one['at'][:10]}  {one['by']}  {one['submission']}  {one['title'][:20]}  "
+            f"{one['at'][:10]}  {one['by']}  {one['submission']}  {one['title'][:20] or '（无题）'}  "
             f"{'、'.join(one['before']) or '无'} → {'、'.join(one['themes']) or '无'}  "
             f"{_FATES[one['fate']]}：{one['sentence']}"
         )
         for other in one["opposites"]:
             has = "有" if other["labelled"] else "没有"
-            click.echo(f"    {other['id']}  {other['title'][:30]}  标为{has} {other['theme']}")
+            click.echo(
+                f"    {other['id']}  {other['title'][:30] or '（无题）'}  标为{has} {other['theme']}"
+            )
     if not as_json:
         counts = {name: sum(one["fate"] == name for one in shown) for name in _FATES}
         total = "，".join(f"{_FATES[name]} {count}" for name, count in counts.items() if count)
@@ -215,7 +217,7 @@ def suspects(limit: int, as_json: bool) -> None:
             continue
         said = "标了" if one["labelled"] else "没标"
         click.echo(
-            f"{one['id']}  {one['title'][:30]}  {said} {one['theme']}，模型说概率是 {one['probability']:.2f}"
+            f"{one['id']}  {one['title'][:30] or '（无题）'}  {said} {one['theme']}，模型说概率是 {one['probability']:.2f}"
         )
     if not found and not as_json:
         click.echo("没有可疑的标注。")

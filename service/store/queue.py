@@ -17,10 +17,10 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Select, exists, select, tuple_
 
 from classifier.errors import Malformed
-from service.store import search
 from service.store.database import Database
 from service.store.records import Order, Query, storable
 from service.store.rows import LONGEST_VALUE, first_id
+from service.store.search import having
 from service.store.tables import facets, locks, submissions
 
 _ORDERS = {order: order.value[0] for order in Order}
@@ -92,9 +92,9 @@ def select_ids(
         )
         asked = asked.where(~taken)
     if query.text is not None:
-        having = search.having(database, connection, query.text, id)
-        if having is not None:
-            asked = asked.where(having)
+        found = having(database, connection, query.text, id)
+        if found is not None:
+            asked = asked.where(found)
     return _ordered(asked, query.order, id, key, after)
 
 

@@ -12,7 +12,6 @@ from sqlalchemy import Connection, Row, delete, func, insert, select
 
 from classifier.article import Tagging
 from classifier.errors import KeyReused, NotFound
-from service.store import search
 from service.store.database import Database
 from service.store.queue import Place, read_cursor, select_ids, write_cursor
 from service.store.records import (
@@ -41,6 +40,7 @@ from service.store.rows import (
     urgency,
     whole_millisecond,
 )
+from service.store.search import remember
 from service.store.tables import facets, originals, replies, submissions, taggings
 
 Clock = Callable[[], datetime]
@@ -278,7 +278,7 @@ def _insert(
     connection.execute(insert(submissions), rows)
     if found_by:
         connection.execute(insert(facets), found_by)
-    search.remember(
+    remember(
         database,
         connection,
         [(id, one.title, one.text) for id, one in zip(ids, new, strict=True)],

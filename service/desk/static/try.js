@@ -1,79 +1,49 @@
-"use strict";
+// 试一篇: tag one text without storing it.
+import { ask } from "./ask.js";
+import "./frame.js";
+import { percent, t } from "./language.js";
+import { light, mark, worthMarking } from "./marks.js";
+import { bar, find, node } from "./nodes.js";
+import { colourOf, nameOf } from "./taxonomy.js";
 
-const form = document.getElementById("article");
-const refusal = document.getElementById("refusal");
-const slip = document.getElementById("slip");
-const DECISIONS = { auto: "自动放行", none: "无主题", review: "请编辑过目" };
+const form = find("article");
 
-// Marks are built as nodes, never as markup: what people paste is only ever text.
-function marked(target, whole, reasons) {
-  target.replaceChildren();
-  // The service counts characters, JavaScript counts UTF-16 units.
-  const characters = Array.from(whole);
-  let at = 0;
-  for (const reason of reasons.toSorted((one, other) => one.start - other.start)) {
-    if (reason.start < at) continue;
-    target.append(characters.slice(at, reason.start).join(""));
-    const mark = document.createElement("mark");
-    mark.dataset.theme = reason.theme;
-    mark.title = `${reason.theme} ${reason.weight.toFixed(2)}`;
-    mark.append(characters.slice(reason.start, reason.end).join(""));
-    target.append(mark);
-    at = reason.end;
-  }
-  target.append(characters.slice(at).join(""));
-}
-
-async function names() {
-  const answer = await fetch("/v1/themes");
-  if (!answer.ok) return {};
-  const { themes } = await answer.json();
-  return Object.fromEntries(themes.map((theme) => [theme.slug, theme.name]));
-}
-
-function show(article, tagging, themeNames) {
-  slip.hidden = false;
-  document.getElementById("decision").textContent = DECISIONS[tagging.decision];
-  document.getElementById("decision").dataset.decision = tagging.decision;
-  const list = document.getElementById("themes");
-  list.replaceChildren();
-  for (const [theme, probability] of Object.entries(tagging.scores).sort((a, b) => b[1] - a[1])) {
-    const item = document.createElement("li");
-    item.dataset.theme = theme;
-    item.classList.toggle("accepted", tagging.themes.includes(theme));
-    const meter = document.createElement("meter");
-    meter.value = probability;
-    item.append(themeNames[theme] ?? theme, " ", meter, ` ${(probability * 100).toFixed(0)}%`);
-    list.append(item);
-  }
-  const spoken = tagging.evidence.filter(
-    (reason) => reason.weight > 0 && tagging.themes.includes(reason.theme),
+function show(article, tagging) {
+  find("slip").hidden = false;
+  const verdict = find("verdict");
+  verdict.className = `verdict state-${tagging.decision}`;
+  verdict.replaceChildren(node("b", {}, t(`decision.${tagging.decision}`)));
+  const scores = Object.entries(tagging.scores).sort((a, b) => b[1] - a[1]);
+  find("themes").replaceChildren(
+    ...scores.map(([slug, share]) =>
+      node(
+        `li.theme.${colourOf(slug)}${tagging.themes.includes(slug) ? ".accepted" : ""}`,
+        { data: { theme: slug } },
+        node("span.name", {}, nameOf(slug)),
+        bar(share),
+        node("span.number", {}, percent(share)),
+      ),
+    ),
   );
-  const of = (field) => spoken.filter((reason) => reason.field === field);
-  marked(document.getElementById("marked-title"), article.title, of("title"));
-  marked(document.getElementById("marked-text"), article.text, of("text"));
-  document.getElementById("coverage").textContent = `${(tagging.coverage * 100).toFixed(0)}%`;
-  document.getElementById("model").textContent = tagging.model;
+  const reasons = worthMarking(tagging.evidence);
+  const themes = new Set(tagging.themes);
+  for (const field of ["title", "text"]) {
+    const target = find(`marked-${field}`);
+    mark(target, article[field], reasons.filter((one) => one.field === field));
+    light(target, themes);
+  }
+  find("told").textContent = `${t("slip.coverage")} ${t("slip.coverage_of", { p: percent(tagging.coverage) })} · ${t("slip.model")} ${tagging.model}`;
 }
 
 form.addEventListener("submit", async (event) => {
   event.preventDefault();
-  refusal.textContent = "";
+  find("refusal").textContent = "";
   const article = { title: form.elements.title.value, text: form.elements.text.value };
   try {
-    const answer = await fetch("/v1/predict", {
-      method: "POST",
-      headers: { "Content-Type": "application/json" },
-      body: JSON.stringify({ articles: [article], explain: true }),
-    });
-    const told = await answer.json();
-    if (!answer.ok) {
-      refusal.textContent = told.detail;
-      return;
-    }
-    show(article, told.results[0], await names());
-  } catch {
-    refusal.textContent = "连不上服务，请稍后再试。";
+    const told = await ask("POST", "/v1/predict", { articles: [article], explain: true });
+    show(article, told.results[0]);
+  } catch (refusal) {
+    find("refusal").textContent = refusal.message;
   }
 });
 
@@ -83,7 +53,7 @@ form.addEventListener("keydown", (event) => {
 
 form.addEventListener("dragover", (event) => event.preventDefault());
 form.addEventListener("drop", async (event) => {
-  const file = event.dataTransfer.files[0];
+  const [file] = event.dataTransfer.files;
   if (!file) return;
   event.preventDefault();
   const bytes = await file.arrayBuffer();
