@@ -5,13 +5,17 @@ from __future__ import annotations
 import os
 import pwd
 import shutil
+import signal
 import socket
 import subprocess
 import tempfile
+import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+_ENVIRONMENT = {"PATH": os.environ["PATH"], "LC_ALL": "C.UTF-8", "TZ": "UTC"}
 
 
 def postgresql_binaries() -> Path | None:
@@ -31,19 +35,23 @@ class Server:
         self.folder = folder
         self.port = _free_port()
         self._has_tables = False
-        # The server refuses to run as root.
-        self._as_user = ["setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups"]
-        if os.geteuid() != 0:
-            self._as_user = []
-        else:
+        self._as_user: list[str] = []
+        if os.geteuid() == 0:  # as whom the server refuses to run
             account = pwd.getpwnam("postgres")
             os.chown(folder, account.pw_uid, account.pw_gid)
-        self._run("initdb", "-D", "cluster", "-U", "test", "-A", "trust", "-E", "UTF8",
-                  "--locale=C.UTF-8", "--no-sync")  # fmt: skip
+            self._as_user = ["--reuid=postgres", "--regid=postgres", "--clear-groups"]
+        initdb = [str(binaries / "initdb"), "-D", "cluster", "-U", "test", "-A", "trust"]
+        subprocess.run(
+            ["setpriv", *self._as_user, *initdb, "-E", "UTF8", "--locale=C.UTF-8", "--no-sync"],
+            cwd=folder,
+            env=_ENVIRONMENT,
+            stdout=subprocess.DEVNULL,
+            check=True,
+        )
         self.start()
 
     def start(self) -> None:
-        """Start it, or start it again."""
+        """Start it, or start it again; returns when it answers."""
         options = {
             "port": self.port,
             "listen_addresses": "127.0.0.1",
@@ -51,12 +59,33 @@ class Server:
             "fsync": "off",
             "max_connections": 150,
         }
-        written = " ".join(f"-c {name}='{value}'" for name, value in options.items())
-        self._run("pg_ctl", "-D", "cluster", "-w", "-l", "log", "-o", written, "start")
+        chosen = [part for name, value in options.items() for part in ("-c", f"{name}={value}")]
+        with (self.folder / "log").open("ab") as log:
+            # Quits when the tests die, however they die.
+            self._process = subprocess.Popen(
+                [
+                    *("setpriv", "--pdeathsig=QUIT", *self._as_user),
+                    *(str(self.binaries / "postgres"), "-D", "cluster", *chosen),
+                ],
+                cwd=self.folder,
+                env=_ENVIRONMENT,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+            )
+        asked = [str(self.binaries / "pg_isready"), "-q", "-h", "127.0.0.1", "-p", str(self.port)]
+        for _ in range(600):
+            if subprocess.run(asked, check=False).returncode == 0:
+                return
+            if self._process.poll() is not None:
+                break
+            time.sleep(0.05)
+        raise RuntimeError((self.folder / "log").read_text(errors="replace")[-2000:])
 
     def stop(self) -> None:
         """Stop it at once, as a crash would."""
-        self._run("pg_ctl", "-D", "cluster", "-m", "immediate", "-w", "stop")
+        self._process.send_signal(signal.SIGQUIT)
+        self._process.wait()
 
     def url(self, database: str) -> str:
         """The address of one of its databases."""
@@ -86,19 +115,6 @@ class Server:
 
         with psycopg.connect(self.url("postgres"), autocommit=True) as connection:
             connection.execute(statement.encode())
-
-    def _run(self, program: str, *arguments: str) -> None:
-        done = subprocess.run(
-            [*self._as_user, str(self.binaries / program), *arguments],
-            cwd=self.folder,
-            env={"PATH": os.environ["PATH"], "LC_ALL": "C.UTF-8", "TZ": "UTC"},
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE if program == "initdb" else subprocess.DEVNULL,
-            stderr=subprocess.STDOUT,
-            check=False,
-        )
-        if done.returncode:
-            raise RuntimeError(f"{program} failed: {done.stdout!r}")
 
 
 @contextmanager

@@ -29,6 +29,7 @@ LANGUAGE_COOKIE = "gaoqian_language"
 _A_YEAR = 365 * 24 * 3600
 _REPORT = "report.html"
 _LARGEST_REPORT = 8 * 1024 * 1024
+_NOTHING = "'none'"
 _STYLE = re.compile(r"<style>(.*?)</style>", re.DOTALL)
 
 desk = Blueprint("desk", __name__)
@@ -165,12 +166,10 @@ def report_policy(page: str) -> str:
     >>> report_policy("<style>p{color:red}</style>").split("; ")[1]
     "style-src 'sha256-XeYlw2NVzOfB1UCIJqCyGr+0n7bA4fFslFpvKu84IAw='"
     """
-    sheets = " ".join(
-        f"'sha256-{base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()}'"
-        for style in _STYLE.findall(page)
-    )
+    digests = [hashlib.sha256(style.encode()).digest() for style in _STYLE.findall(page)]
+    sheets = [f"'sha256-{base64.b64encode(digest).decode()}'" for digest in digests]
     return (
-        f"default-src 'none'; style-src {sheets or "'none'"}; img-src data:; "
+        f"default-src 'none'; style-src {' '.join(sheets or [_NOTHING])}; img-src data:; "
         "base-uri 'none'; form-action 'none'; frame-ancestors 'none'; sandbox"
     )
 

@@ -30,8 +30,8 @@ export function day(stamp) {
 }
 
 export function percent(share) {
-  // 100 % is said of nothing that is not certain.
-  if (share > 0.995 && share < 1) return ">99%";
-  if (share < 0.005 && share > 0) return "<1%";
+  // Nothing here is certain.
+  if (share >= 0.995) return ">99%";
+  if (share < 0.005) return "<1%";
   return `${Math.round(share * 100)}%`;
 }

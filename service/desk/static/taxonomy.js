@@ -42,7 +42,7 @@ export function chips(one) {
       .sort((a, b) => b[1] - a[1]);
     for (const [slug, share] of rest) made.push(doubted(slug, share));
   }
-  return made.length ? made : [node("span.chip.muted", {}, t("no_theme"))];
+  return made.length || one.state === "none" ? made : [node("span.chip.muted", {}, t("no_theme"))];
 }
 
 function standing(one, slug) {
