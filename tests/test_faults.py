@@ -164,7 +164,7 @@ def test_a_million_characters_are_refused_and_the_longest_article_is_not_dear(
     answer = server.ask("POST", "/v1/predict", json_body={"text": longest, "explain": True})
     assert answer.status in {200, 422}
     if answer.status == 200:
-        assert answer.json()["results"][0]["decision"] == "review"
+        assert answer.json()["results"][0]["decision"] in {"review", "none"}
     assert time.monotonic() - start < 5
 
 

@@ -7,7 +7,7 @@ export function readFilters(search = location.search) {
   const found = {};
   for (const name of FILTERS) {
     const value = there.get(name)?.trim();
-    if (value) found[name] = value;
+    if (value && !(name === "twins" && value !== "true")) found[name] = value;
   }
   return found;
 }

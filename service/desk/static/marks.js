@@ -25,14 +25,28 @@ export function worthMarking(evidence) {
   return evidence.filter((one) => one.weight > FAINT * strongest[one.theme]);
 }
 
+function drawn(text, reasons) {
+  if (!reasons.length) return text;
+  const strongest = reasons.toSorted((a, b) => b.weight - a.weight);
+  return node("mark", { data: { themes: strongest.map((one) => one.theme).join(" ") } }, text);
+}
+
 export function mark(target, text, reasons) {
-  target.replaceChildren(
-    ...segments(text, reasons).map((piece) => {
-      if (!piece.reasons.length) return piece.text;
-      const strongest = piece.reasons.toSorted((a, b) => b.weight - a.weight);
-      return node("mark", { data: { themes: strongest.map((one) => one.theme).join(" ") } }, piece.text);
-    }),
-  );
+  target.replaceChildren(...segments(text, reasons).map((piece) => drawn(piece.text, piece.reasons)));
+}
+
+// The same, each line a paragraph.
+export function markLines(target, text, reasons) {
+  const lines = [node("p")];
+  for (const piece of segments(text, reasons)) {
+    const [first, ...others] = piece.text.split("\n");
+    if (first) lines.at(-1).append(drawn(first, piece.reasons));
+    for (const line of others) {
+      lines.push(node("p"));
+      if (line) lines.at(-1).append(drawn(line, piece.reasons));
+    }
+  }
+  target.replaceChildren(...lines.filter((line) => line.textContent.trim()));
 }
 
 // Light the marks of some themes; each shows the first of its own that is among them.

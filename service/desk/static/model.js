@@ -21,7 +21,7 @@ function promise(theme) {
     node("td.number", {}, share(wanted)),
     node("td.number", {}, share(proved)),
     node(kept ? "td.good" : "td.bad", {}, t(kept ? "model.kept" : "model.not_kept")),
-    node("td", {}, sentence),
+    node("td.words", {}, sentence),
   );
 }
 

@@ -1,7 +1,7 @@
 // How one article and its slip are put on the page.
 import { written } from "./filters.js";
 import { has, moment, percent, t } from "./language.js";
-import { hint, light, mark, worthMarking } from "./marks.js";
+import { hint, light, mark, markLines, worthMarking } from "./marks.js";
 import { bar, find, node } from "./nodes.js";
 import { colourOf, isEditors, nameOf, themes, whoOf } from "./taxonomy.js";
 
@@ -28,7 +28,7 @@ function paintText(one) {
   mark(find("title"), title, one.title ? reasons.filter((reason) => reason.field === "title") : []);
   find("title").classList.toggle("muted", !one.title);
   find("byline").textContent = one.byline ?? "";
-  mark(find("text"), one.text, reasons.filter((reason) => reason.field === "text"));
+  markLines(find("text"), one.text, reasons.filter((reason) => reason.field === "text"));
   find("hint").textContent = hint(one.evidence, one.evidence_missing);
 }
 

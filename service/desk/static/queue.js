@@ -32,9 +32,11 @@ function fillForm() {
   for (const name of FILTERS) {
     const field = form.elements[name];
     if (!field) continue;
-    if (field.type === "checkbox") field.checked = filters[name] === "true";
+    if (field.type === "checkbox") field.checked = name in filters;
     else field.value = filters[name] ?? "";
   }
+  form.elements.page.value = filters.page ?? "";
+  find("page-filter").hidden = !filters.page;
   const rare = ["place", "name", "source", "decision", "from", "to", "twins"];
   if (rare.some((name) => filters[name])) find("more-filters").open = true;
   find("clear").hidden = !Object.keys(filters).length;
@@ -44,7 +46,8 @@ function readForm() {
   const found = {};
   for (const name of FILTERS) {
     const field = form.elements[name];
-    const value = field ? (field.type === "checkbox" ? field.checked && "true" : field.value.trim()) : filters[name];
+    const unchecked = field?.type === "checkbox" && !field.checked;
+    const value = field ? !unchecked && field.value.trim() : filters[name];
     if (value) found[name] = value;
   }
   return found;

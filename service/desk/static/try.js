@@ -2,7 +2,7 @@
 import { ask } from "./ask.js";
 import "./frame.js";
 import { percent, t } from "./language.js";
-import { light, mark, worthMarking } from "./marks.js";
+import { light, mark, markLines, worthMarking } from "./marks.js";
 import { bar, find, node } from "./nodes.js";
 import { colourOf, nameOf } from "./taxonomy.js";
 
@@ -27,11 +27,9 @@ function show(article, tagging) {
   );
   const reasons = worthMarking(tagging.evidence);
   const themes = new Set(tagging.themes);
-  for (const field of ["title", "text"]) {
-    const target = find(`marked-${field}`);
-    mark(target, article[field], reasons.filter((one) => one.field === field));
-    light(target, themes);
-  }
+  mark(find("marked-title"), article.title, reasons.filter((one) => one.field === "title"));
+  markLines(find("marked-text"), article.text, reasons.filter((one) => one.field === "text"));
+  for (const target of ["marked-title", "marked-text"]) light(find(target), themes);
   find("told").textContent = `${t("slip.coverage")} ${t("slip.coverage_of", { p: percent(tagging.coverage) })} · ${t("slip.model")} ${tagging.model}`;
 }
 

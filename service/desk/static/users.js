@@ -50,7 +50,7 @@ function draw(user) {
     node("td", {}, day(user.created)),
     node("td", {}, states.filter(Boolean).join("，")),
     node(
-      "td.row",
+      "td",
       {},
       own || user.program ? null : node("button.plain", { type: "button", onclick: reset }, t("users.reset")),
       own ? null : node("button.plain", { type: "button", onclick: able }, t(user.disabled ? "users.enable" : "users.disable")),

@@ -6,6 +6,7 @@ test compares the two.
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 from alembic import command
@@ -14,8 +15,11 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, text
 
-from classifier.errors import SettingRefused
+from classifier.errors import Busy, SettingRefused
 from service.store.database import Database
+
+_PATIENCE = 60.0
+"""Seconds to wait while another process migrates."""
 
 
 def upgrade(database: Database, *, to: str = "head") -> None:
@@ -27,7 +31,7 @@ def upgrade(database: Database, *, to: str = "head") -> None:
     scripts = ScriptDirectory.from_config(config)
     with database.reading() as connection:
         if revision_of(connection) == scripts.get_current_head() and to == "head":
-            return
+            return None
 
     def migrate(connection: Connection) -> None:
         if database.on_postgresql:
@@ -45,7 +49,13 @@ def upgrade(database: Database, *, to: str = "head") -> None:
         config.attributes["connection"] = connection
         command.upgrade(config, to)
 
-    database.write(migrate)
+    deadline = time.monotonic() + _PATIENCE
+    while True:
+        try:
+            return database.write(migrate)
+        except Busy:  # another process may be at it
+            if time.monotonic() > deadline:
+                raise
 
 
 def needed_revision() -> str | None:

@@ -1,0 +1,1 @@
+"""Fuzzing guided by coverage: `python -m fuzz` (needs `pip install atheris`)."""
