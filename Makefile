@@ -18,7 +18,7 @@ install: $(STAMP)
 $(STAMP): pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade pip
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev,dask,postgres]'
 	@touch $@
 
 test: $(STAMP)
@@ -30,6 +30,8 @@ test: $(STAMP)
 # The long forms of what `make test` does in short.
 torture: $(STAMP)
 	KILL_SUBMISSIONS=1000 $(BIN)/python -m pytest tests/test_kill.py
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check atheris
+	$(BIN)/python -m pytest -s tests/torture
 
 clean:
 	rm -rf $(VENV) *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage

@@ -266,7 +266,7 @@ def _send_model(client: Client, folder: Path) -> None:
     manifest, arrays = (folder / MANIFEST).read_bytes(), (folder / ARRAYS).read_bytes()
     name = json.loads(manifest)["id"]
 
-    class ModelOnWorker(WorkerPlugin):
+    class ModelOnWorker(WorkerPlugin):  # type: ignore[misc, unused-ignore]
         """Puts the model on every worker, also on one that joins or is restarted later."""
 
         def setup(self, worker: Any) -> None:
