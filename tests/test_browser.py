@@ -163,6 +163,7 @@ def test_a_morning_at_the_desk(editor: Editor, tmp_path: Path) -> None:
     page = editor.page
     page.keyboard.press("Tab")
     page.goto("/submit")
+    page.wait_for_selector("body.may-editor")
     drop_page(editor, PAGE)
     pieces = page.locator(".piece")
     whole = re.sub(r"\s", "", "".join(page.locator(".piece .copy").all_inner_texts()))
@@ -243,7 +244,7 @@ def test_keys_never_reach_the_wrong_article(editor: Editor) -> None:
     """However fast keys are struck, each acts on the article that was seen, or on none."""
     editor.submit(*ARTICLES)
     page = editor.page
-    page.goto(f"/slips/{editor.submit({'text': '环卫工人清理河道垃圾。' * 9})[0]['id']}?order=oldest")
+    page.goto(f"/slips/{editor.submit({'text': '环卫工人清理河道垃圾。' * 9})[0]['id']}?order=newest")
     first = editor.shown()
     page.evaluate(
         """() => { for (let n = 0; n < 6; n += 1) for (const key of ["Enter", "s", "1", "Enter"])
@@ -345,6 +346,7 @@ def test_files_that_fail_say_why(editor: Editor, tmp_path: Path) -> None:
     broken.write_bytes(b"PK\x03\x04 not a document")
     page = editor.page
     page.goto("/submit")
+    page.wait_for_selector("body.may-editor")
     page.set_input_files("#files", [good, empty, broken])
     expect(page.locator("#progress-said")).to_contain_text("1 / 3")
     expect(page.locator("#progress-said")).to_contain_text("2 个没有收下")

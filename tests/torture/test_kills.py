@@ -9,6 +9,7 @@ import signal
 import subprocess
 import threading
 import time
+from dataclasses import replace
 from http.client import HTTPException
 from pathlib import Path
 
@@ -16,6 +17,7 @@ import pytest
 from conftest import NOW
 from running import GAOQIAN, Running, environment_of, running
 
+from classifier.model import ARRAYS, MANIFEST, write_manifest
 from classifier.registry import Registry
 from training.fit import Trained
 
@@ -25,10 +27,12 @@ SECOND = "20261125-aaaaaa"
 needs_strace = pytest.mark.skipif(not shutil.which("strace"), reason="apt-get install strace")
 
 
-def _published(folder: Path, trained: Trained, packed: dict[str, bytes]) -> Registry:
+def published(folder: Path, trained: Trained, packed: dict[str, bytes]) -> Registry:
+    """A models folder with two versions, the first in service."""
     registry = Registry(folder / "models")
     registry.add(trained.manifest.id, packed)
-    registry.add(SECOND, packed)
+    manifest = write_manifest(replace(trained.manifest, id=SECOND), packed[ARRAYS])
+    registry.add(SECOND, {**packed, MANIFEST: manifest})
     registry.promote(trained.manifest.id, now=NOW, by="test")
     return registry
 
@@ -101,7 +105,7 @@ def test_two_hundred_kills_lose_and_double_nothing(
     submission is there once, under the id that was told."""
     from running import free_port
 
-    _published(tmp_path, trained, packed_model)
+    published(tmp_path, trained, packed_model)
     chance = random.Random(20261124)
     port = free_port()
     senders = [Sender(f"cms{number}", port) for number in range(4)]
@@ -129,7 +133,7 @@ def test_a_promotion_killed_at_each_step_leaves_a_model_that_serves(
 ) -> None:
     """SIGKILL at the n-th rename or sync, for n = 1, 2 … until it gets through: the pointer is the
     old or the new model, and that model loads; the next promotion works."""
-    registry = _published(tmp_path, trained, packed_model)
+    registry = published(tmp_path, trained, packed_model)
     first = trained.manifest.id
     steps = 0
     for number in range(1, 50):
@@ -155,7 +159,7 @@ def test_what_the_disk_did_not_take_is_not_acknowledged(
 ) -> None:
     """With every sync of the disk failing, submissions get 503 and a promotion exit code 1; with
     the disk back, the server stores again."""
-    registry = _published(tmp_path, trained, packed_model)
+    registry = published(tmp_path, trained, packed_model)
     failing = ["strace", "-f", "-qq", "-o", "/dev/null", "-e"]
     inject = "inject=fsync,fdatasync:error=EIO"
     with running(tmp_path):  # makes the tables

@@ -16,9 +16,8 @@ import pytest
 from conftest import NOW
 from databases import Server
 from running import Running, free_port, running
-from test_kills import SECOND, Sender, check, stored
+from test_kills import SECOND, Sender, check, published, stored
 
-from classifier.registry import Registry
 from training.fit import Trained
 
 pytestmark = pytest.mark.skipif(not shutil.which("nginx"), reason="apt-get install nginx-light")
@@ -63,10 +62,7 @@ def test_three_replicas_behind_nginx_lose_and_double_nothing(
     """One key fifty times at once is one submission, one version is settled once, a promotion
     reaches all; then a replica is killed and PostgreSQL too, among six senders: what was
     acknowledged is there once, and predictions go on without a database."""
-    registry = Registry(tmp_path / "models")
-    for version in (trained.manifest.id, SECOND):
-        registry.add(version, packed_model)
-    registry.promote(trained.manifest.id, now=NOW, by="test")
+    registry = published(tmp_path, trained, packed_model)
     with ExitStack() as stack:
         replicas = [
             stack.enter_context(running(tmp_path, database=postgres_url, reload_seconds=0.2))
@@ -125,7 +121,7 @@ def _one_version_is_settled_once(front: Running) -> None:
     def review(number: int) -> int:
         themes = ["environment"] if number % 2 else ["elder_care"]
         answer = front.ask(
-            "POST", f"/v1/submissions/{one['id']}/reviews",
+            "POST", f"/v1/submissions/{one['id']}/review",
             json_body={"action": "set", "themes": themes, "version": one["version"]}, timeout=60,
         )  # fmt: skip
         return answer.status

@@ -9,9 +9,8 @@ from pathlib import Path
 import psutil
 from conftest import NOW
 from running import running
-from test_kills import SECOND
+from test_kills import SECOND, published
 
-from classifier.registry import Registry
 from service.serving import ServedModel
 from training.fit import Trained
 from training.labelled import Corpus
@@ -20,19 +19,11 @@ SWITCHES = int(os.environ.get("TORTURE_SWITCHES", "1000"))
 MINUTES = float(os.environ.get("TORTURE_MINUTES", "10"))
 
 
-def _published(folder: Path, trained: Trained, packed: dict[str, bytes]) -> Registry:
-    registry = Registry(folder / "models")
-    for version in (trained.manifest.id, SECOND):
-        registry.add(version, packed)
-    registry.promote(trained.manifest.id, now=NOW, by="test")
-    return registry
-
-
 def test_a_thousand_switches_and_many_requests_leak_nothing(
     tmp_path: Path, trained: Trained, packed_model: dict[str, bytes], corpus: Corpus
 ) -> None:
     """After the first tenth neither memory (10 %), open files nor threads grow."""
-    registry = _published(tmp_path, trained, packed_model)
+    registry = published(tmp_path, trained, packed_model)
     served = ServedModel(registry)
     here = psutil.Process()
     before = (0, 0, 0)
@@ -54,7 +45,7 @@ def test_minutes_of_work_leave_memory_as_it_was(
 ) -> None:
     """Predictions, submissions, lists, refusals for TORTURE_MINUTES: no error, memory within a
     tenth of what it was after the first fifth, as many open files."""
-    _published(tmp_path, trained, packed_model)
+    published(tmp_path, trained, packed_model)
     articles = [one.article for one in corpus.articles]
     with running(tmp_path, workers=2) as server:
         start = time.monotonic()

@@ -20,14 +20,19 @@ export function roundOf(filters, first) {
     ended = !cursor;
   }
 
+  // At once, not with the first step: what is settled in between would stand elsewhere.
+  const begun = fetchMore();
+  begun.catch(() => {}); // told where it is awaited
+
   async function step(id, by) {
-    if (cursor === null && !ended) await fetchMore();
+    await begun;
     const place = ids.indexOf(id) + by;
     while (place >= ids.length && !ended) await fetchMore();
     return ids[place] ?? null;
   }
 
   return {
+    begun,
     next: (id) => step(id, 1),
     previous: (id) => step(id, -1),
     visit(id) {

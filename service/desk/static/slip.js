@@ -109,6 +109,7 @@ async function review(one, body, words) {
   const { title } = draft.standing;
   withdraw();
   try {
+    await round.begun;
     await ask("POST", `/v1/submissions/${one.id}/review`, { ...body, version: one.version });
   } catch (refusal) {
     const notice = refusal.status === 412 ? t("slip.outdated") : refusal.message;
