@@ -2,7 +2,7 @@
 import { ask } from "./ask.js";
 import { askIfSure, attempt, may, me, say, secretShown } from "./frame.js";
 import { day, t } from "./language.js";
-import { find, node } from "./nodes.js";
+import { find, node, ready } from "./nodes.js";
 
 const form = find("password");
 const newToken = find("new-token");
@@ -82,6 +82,8 @@ newToken.addEventListener("submit", (event) => {
     await showTokens();
   });
 });
+
+ready();
 
 if (me.login && !mustChange) {
   const roles = ["reader", "editor", "administrator"].filter(may);

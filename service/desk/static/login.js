@@ -1,13 +1,9 @@
 // 登录
 import { ask, safeNext } from "./ask.js";
-import { find } from "./nodes.js";
+import { find, ready } from "./nodes.js";
 
 const form = find("login");
 const next = safeNext(new URLSearchParams(location.search).get("next"));
-
-// Who is logged in already, or needs no login, has nothing to do here.
-const known = await fetch("/v1/me").catch(() => null);
-if (known?.ok) location.replace(next);
 
 form.addEventListener("submit", async (event) => {
   event.preventDefault();
@@ -27,3 +23,9 @@ form.addEventListener("submit", async (event) => {
   }
   button.disabled = false;
 });
+
+ready();
+
+// Who is logged in already, or needs no login, has nothing to do here.
+const known = await fetch("/v1/me").catch(() => null);
+if (known?.ok) location.replace(next);

@@ -24,6 +24,11 @@ export function drawn(kind, given = {}, ...children) {
   return fill(document.createElementNS("http://www.w3.org/2000/svg", kind), given, children);
 }
 
+// Forms wait for their script: sent before it, they would go out as the browser thinks fit.
+export function ready() {
+  for (const button of document.querySelectorAll("[data-wait]")) button.disabled = false;
+}
+
 export function find(id) {
   return document.getElementById(id);
 }

@@ -4,7 +4,7 @@ import { cutting } from "./cutting.js";
 import { sending } from "./sending.js";
 import { attempt, may, say } from "./frame.js";
 import { t } from "./language.js";
-import { find, node } from "./nodes.js";
+import { find, node, ready } from "./nodes.js";
 
 const paste = find("paste");
 const files = sending();
@@ -89,3 +89,5 @@ for (const kind of ["dragover", "drop"]) {
     if (event.dataTransfer?.types.includes("Files")) event.preventDefault();
   });
 }
+
+ready();

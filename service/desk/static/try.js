@@ -3,7 +3,7 @@ import { ask } from "./ask.js";
 import "./frame.js";
 import { percent, t } from "./language.js";
 import { light, mark, markLines, worthMarking } from "./marks.js";
-import { bar, find, node } from "./nodes.js";
+import { bar, find, node, ready } from "./nodes.js";
 import { colourOf, nameOf } from "./taxonomy.js";
 
 const form = find("article");
@@ -61,3 +61,5 @@ form.addEventListener("drop", async (event) => {
     form.elements.text.value = new TextDecoder("gb18030").decode(bytes);
   }
 });
+
+ready();

@@ -2,7 +2,7 @@
 import { ask } from "./ask.js";
 import { askIfSure, attempt, may, me, secretShown } from "./frame.js";
 import { day, moment, t } from "./language.js";
-import { find, node } from "./nodes.js";
+import { find, node, ready } from "./nodes.js";
 
 const ROLES = ["reader", "editor", "administrator"];
 const form = find("new-user");
@@ -94,6 +94,7 @@ async function showAudit() {
 
 find("more").addEventListener("click", () => attempt(showAudit));
 
+ready();
 find("notice").hidden = may("administrator");
 if (may("administrator")) {
   await attempt(showUsers);
