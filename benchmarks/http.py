@@ -265,7 +265,7 @@ def _table(
         name: sorted(own, key=lambda run: run.rate)[len(own) // 2] for name, own in runs.items()
     }
     for name, run in middle.items():
-        share = middle["gaoqian"].rate / run.rate
+        share = middle["gaoqian"].rate / run.rate if run.rate else float("inf")
         print(
             f"{name:20s} {run.line()}" + ("" if name == "gaoqian" else f"   gaoqian x{share:.2f}")
         )

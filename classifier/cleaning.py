@@ -74,7 +74,7 @@ def clean(text: str) -> Cleaned:
     """Fold a text to what the model reads; linear in its length, total on any string.
 
     >>> str(clean("（記者　王明）ＧＤＰ增長５．２％，創新\\n高"))
-    '        gdp增长0.0%,创新高'
+    '       gdp增长0.0%,创新高'
     """
     if not text:
         return _NOTHING

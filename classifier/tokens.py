@@ -94,8 +94,8 @@ class Tokenizer:
         """The words of one field.
 
         >>> from classifier.cleaning import clean
-        >>> current_tokenizer().words(clean("老人们用手机APP点餐"))
-        ['老人', '们', '用', '手机', '点餐', 'app']
+        >>> current_tokenizer().words(clean("支部用手机APP点餐"))
+        ['支部', '用', '手机', '点餐', 'app']
         """
         return [word for word, _ in self.located(cleaned)]
 

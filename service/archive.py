@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 BLOCK = 2_000  # records
 AHEAD = 3  # blocks under way for each worker
+LONGEST_FIELD = 10_000_000  # characters of a CSV cell; what is longer is no archive of articles
 PLAN, ERRORS = "plan.json", "errors.jsonl"
 ENDINGS = (".jsonl", ".csv", ".parquet")
 
@@ -202,7 +203,7 @@ class _Reader:
                     stream = gzip.GzipFile(fileobj=self._stream)  # type: ignore[assignment]
                 try:
                     yield from _RECORDS[str(_kind(path))](stream, str(path))
-                except (OSError, EOFError, ValueError) as error:
+                except (OSError, EOFError, ValueError, csv.Error) as error:
                     raise UnreadableFile(
                         f"读到一半出错（{error}）", where=str(path), fix="请检查文件是否完整"
                     ) from None
@@ -218,6 +219,8 @@ def _jsonl_records(stream: IO[bytes], name: str) -> Iterator[Record]:
 
 def _csv_records(stream: IO[bytes], name: str) -> Iterator[Record]:
     text = io.TextIOWrapper(stream, encoding="utf-8-sig", newline="")
+    # Python's own limit is below our longest article and would end the run at the first such one.
+    csv.field_size_limit(LONGEST_FIELD)
     for number, row in enumerate(csv.DictReader(text), 2):
         yield f"{name}:{number}", {key: value for key, value in row.items() if key}
 

@@ -132,7 +132,7 @@ class PatientWorker(ThreadWorker):  # type: ignore[misc]
 
     def load_wsgi(self) -> None:
         super().load_wsgi()
-        self._most_body = int(self.wsgi.config["MAX_CONTENT_LENGTH"])
+        self._most_body = self.wsgi.config["MAX_CONTENT_LENGTH"] or MOST_HELD
 
     def enqueue_req(self, conn: Any) -> None:
         """Gather a request of this connection; a thread gets it when it is whole."""

@@ -244,7 +244,9 @@ def test_keys_never_reach_the_wrong_article(editor: Editor) -> None:
     """However fast keys are struck, each acts on the article that was seen, or on none."""
     editor.submit(*ARTICLES)
     page = editor.page
-    page.goto(f"/slips/{editor.submit({'text': '环卫工人清理河道垃圾。' * 9})[0]['id']}?order=newest")
+    page.goto(
+        f"/slips/{editor.submit({'text': '环卫工人清理河道垃圾。' * 9})[0]['id']}?order=newest"
+    )
     first = editor.shown()
     page.evaluate(
         """() => { for (let n = 0; n < 6; n += 1) for (const key of ["Enter", "s", "1", "Enter"])
@@ -258,8 +260,12 @@ def test_keys_never_reach_the_wrong_article(editor: Editor) -> None:
     assert not [one for one in everything if one["state"] == "unsure"]
 
     other = editor.shown()
-    page.evaluate("document.body.dispatchEvent(new KeyboardEvent('keydown', {key: 'Enter', bubbles: true, repeat: true}))")
-    page.evaluate("document.body.dispatchEvent(new KeyboardEvent('keydown', {key: 'Enter', bubbles: true, isComposing: true}))")
+    page.evaluate(
+        "document.body.dispatchEvent(new KeyboardEvent('keydown', {key: 'Enter', bubbles: true, repeat: true}))"
+    )
+    page.evaluate(
+        "document.body.dispatchEvent(new KeyboardEvent('keydown', {key: 'Enter', bubbles: true, isComposing: true}))"
+    )
     page.keyboard.press("Control+s")
     assert editor.shown() == other and editor.detail(other)["history"] == []
 
@@ -317,7 +323,9 @@ def test_many_at_once_and_back(editor: Editor) -> None:
     page.locator("#bulk").get_by_role("button", name="存疑").click()
     page.locator("dialog.sure").get_by_role("button", name="确定").click()
     expect(page.locator("#saying")).to_contain_text("已审 8 篇")
-    states = {one["title"]: one["state"] for one in editor.api("GET", "/v1/submissions")["submissions"]}
+    states = {
+        one["title"]: one["state"] for one in editor.api("GET", "/v1/submissions")["submissions"]
+    }
     assert states.pop("更晚的座谈") != "unsure" and set(states.values()) == {"unsure"}
     assert editor.detail(late)["state"] == "unsure"
 

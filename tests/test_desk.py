@@ -96,7 +96,9 @@ def test_no_script_makes_markup_or_reaches_out(path: Path) -> None:
     assert len(text.splitlines()) <= 500
     if path.suffix == ".js":
         comments = re.sub(r"^\s*//.*$|\s//\s.*$", "", text, flags=re.MULTILINE)
-        without = re.sub(r"const SAME = .*|const SENTENCE_ENDS = .*|.*join\(\"[、；]\"\).*", "", comments)
+        without = re.sub(
+            r"const SAME = .*|const SENTENCE_ENDS = .*|.*join\(\"[、；]\"\).*", "", comments
+        )
         assert not HAN.search(re.sub(r"`[^`]*`", "", without)), "words stand in texts.json"
 
 
@@ -134,7 +136,9 @@ def test_every_word_asked_for_is_there_and_every_word_there_is_asked_for() -> No
 
     assert asked - {*texts()} == set()
     left = {
-        key for key in {*texts()} - asked - named if not any(key.startswith(one) for one in families)
+        key
+        for key in {*texts()} - asked - named
+        if not any(key.startswith(one) for one in families)
     }
     assert left == set()
 
