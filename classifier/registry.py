@@ -124,8 +124,8 @@ class Registry:
     def promote(self, version: str, *, now: datetime, by: str, expected: str | None = None) -> None:
         """Put a version into service, once it has loaded and answered its probes.
 
-        Raises ModelRefused where it does not, Conflict where `expected` is given and another
-        version than that is in service by now.
+        Raises ModelRefused where it does not, Conflict where `expected` is given ("" for none)
+        and another version than that is in service by now.
         """
         check_probes(load(self.path(version)))
         with self.locked():
@@ -144,10 +144,14 @@ class Registry:
             folder.rename(leaving)
             shutil.rmtree(leaving, ignore_errors=True)
 
-    def rollback(self, *, now: datetime, by: str) -> str:
-        """Put the version before the current one back into service; answers its id."""
+    def rollback(self, *, now: datetime, by: str, expected: str | None = None) -> str:
+        """Put the version before the current one back into service; answers its id.
+
+        Raises Conflict as `promote` does, ModelMissing where none was before.
+        """
         with self.locked():
             current = self.current_id()
+            self._check_current(expected)
             for record in reversed(self.history()):
                 if record["to"] == current and record["from"]:
                     previous = str(record["from"])
@@ -174,17 +178,22 @@ class Registry:
                 continue  # a line cut short by a power cut; the pointer is what counts
         return records
 
-    def _point_to(self, version: str, *, now: datetime, by: str, expected: str | None) -> None:
+    def _check_current(self, expected: str | None) -> str | None:
+        """The version in service; raises Conflict where another is expected."""
         try:
             current: str | None = self.current_id()
         except ModelMissing:
             current = None
-        if expected is not None and current != expected:
+        if expected is not None and (current or "") != expected:
             raise Conflict(
-                f"当前模型已由 {expected} 换成 {current}",
+                f"在岗的应是 {expected or '空'}，现在是 {current or '空'}",
                 where=str(self.folder),
                 fix="请看过 gaoqian models list 再决定",
             )
+        return current
+
+    def _point_to(self, version: str, *, now: datetime, by: str, expected: str | None) -> None:
+        current = self._check_current(expected)
         record = {"at": now.isoformat(timespec="seconds"), "by": by, "from": current, "to": version}
         with (self.folder / HISTORY).open("a", encoding="utf-8") as history:
             history.write(json.dumps(record, ensure_ascii=False) + "\n")

@@ -23,7 +23,8 @@ from enum import StrEnum
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
-from classifier.errors import Conflict, GaoqianError, ModelMissing, ModelRefused
+from classifier.errors import Busy, Conflict, GaoqianError, ModelMissing, ModelRefused
+from classifier.model import digest, read_manifest
 from classifier.registry import Registry, replace_file
 from service.answers import mark_of, read_answers, read_pinned
 from service.lessons import FATES, SUSPECTS, gather, gather_corrections, renamed
@@ -32,7 +33,7 @@ from service.taxonomy import Taxonomy, answering, read_taxonomy
 if TYPE_CHECKING:
     from service.store import Store
     from training.fit import Trained
-    from training.gate import Incumbent, Rules
+    from training.gate import Incumbent, Pinned, Rules
     from training.labelled import Labelled
     from training.pipeline import Recipe
     from training.verdict import Verdict
@@ -41,6 +42,7 @@ STATUS, LOCK = "retrain.json", ".retrain.lock"
 GATE, GATE_PAGE = "gate.json", "gate.html"
 SHOWN_SUSPECTS = 300
 _PARTIAL = ".part-*"
+_STARTING = 20.0  # seconds until a started process has said so
 
 Tell = Callable[[str], None]
 Clock = Callable[[], datetime]
@@ -165,6 +167,16 @@ def _retrain(
     if incumbent and made_from["digest"] == incumbent.model.manifest.training.get("digest"):
         version = incumbent.model.id
         return Retrained(Stage.UNCHANGED, f"标注没有变化，{version} 继续在岗", version, None)
+    pinned = [
+        Pinned(one.article, frozenset(taxonomy.labels(one.themes)))
+        for one in read_pinned(registry.folder)
+    ]
+    grounds = _grounds(serving, pinned, rules)
+    before = _refused_before(registry, made_from["digest"], grounds)
+    if before is not None:
+        version, said = before
+        sentence = f"标注没有变化，与 {version} 相同，它已被拒绝：{said}"
+        return Retrained(Stage.REFUSED, sentence, version, None)
     say(f"训练：{len(lesson.corpus.articles)} 篇，其中审定稿 {lesson.reviewed} 篇", 0.1)
     trained = train(
         lesson.corpus,
@@ -175,10 +187,6 @@ def _retrain(
         jobs=jobs,
     )
     say("与在岗模型比较", 0.7)
-    pinned = [
-        Pinned(one.article, frozenset(taxonomy.labels(one.themes)))
-        for one in read_pinned(registry.folder)
-    ]
     verdict = judge(trained, incumbent, pinned=pinned, rules=rules)
     say("写报告", 0.85)
     evaluation = evaluate_training(trained)
@@ -187,7 +195,7 @@ def _retrain(
     manifest = replace(trained.manifest, training={**trained.manifest.training, **summary})
     fates = tell_fates(corrections, trained, today=taxonomy.replaced())
     beside = {
-        **_verdict_files(verdict),
+        **_verdict_files(verdict, grounds),
         FATES: _json([told.as_json() for told in fates]),
         SUSPECTS: _json(_doubts(trained, registry.folder)),
     }
@@ -199,7 +207,7 @@ def _retrain(
     if not verdict.promoted:
         return Retrained(Stage.REFUSED, verdict.sentence, manifest.id, verdict)
     say("自检，换上岗", 0.95)
-    registry.promote(manifest.id, now=clock(), by=by, expected=serving)
+    registry.promote(manifest.id, now=clock(), by=by, expected=serving or "")
     return Retrained(Stage.PROMOTED, verdict.sentence, manifest.id, verdict)
 
 
@@ -230,10 +238,39 @@ def _serving(
     return serving, Incumbent(answering(model, taxonomy), named), ""
 
 
-def _verdict_files(verdict: Verdict) -> dict[str, bytes]:
+def _verdict_files(verdict: Verdict, grounds: str) -> dict[str, bytes]:
     from training.verdict import verdict_page
 
-    return {GATE: _json(verdict.as_json()), GATE_PAGE: verdict_page(verdict).encode()}
+    record = {**verdict.as_json(), "grounds": grounds}
+    return {GATE: _json(record), GATE_PAGE: verdict_page(verdict).encode()}
+
+
+def _grounds(serving: str | None, pinned: Sequence[Pinned], rules: Rules) -> str:
+    """A digest of what a candidate is judged by: the same candidate on the same is judged alike."""
+    wanted = sorted([one.article.title, one.article.text, *sorted(one.themes)] for one in pinned)
+    told = [serving, wanted, asdict(rules)]
+    return digest(json.dumps(told, ensure_ascii=False, sort_keys=True).encode())
+
+
+def _refused_before(registry: Registry, made_from: str, grounds: str) -> tuple[str, str] | None:
+    """The version made from the same that was refused on the same grounds, and what was said."""
+    for version in registry.versions():
+        if version.problem:
+            continue
+        learned = read_manifest(registry.path(version.id))["training"].get("digest")
+        verdict = read_verdict(registry, version.id) if learned == made_from else None
+        if verdict and not verdict["promoted"] and verdict.get("grounds") == grounds:
+            return version.id, str(verdict["sentence"])
+    return None
+
+
+def read_verdict(registry: Registry, version: str) -> dict[str, Any] | None:
+    """What the gate said of a version, None of one that it was never asked about."""
+    try:
+        record = json.loads((registry.path(version) / GATE).read_text(encoding="utf-8"))
+    except (ModelMissing, OSError, ValueError):
+        return None
+    return record if isinstance(record, dict) and "sentence" in record else None
 
 
 def _doubts(trained: Trained, folder: Path) -> dict[str, Any]:
@@ -344,17 +381,17 @@ def _is_running(registry: Registry) -> bool:
     return False
 
 
-def start_retraining(registry: Registry, *, database: str, by: str) -> None:
+def start_retraining(registry: Registry, *, database: str, by: str) -> Status:
     """Start the command in a process of its own, for the desk; `read_status` follows it.
 
-    Raises Conflict where one is under way.
+    Returns once it has begun. Raises Conflict where one is under way, Busy where it did not begin.
     """
     if _is_running(registry):
         running = read_status(registry)
         raise Conflict(f"已有一次重训在进行（{running.by}，{running.since}）", fix="请等它结束")
     places = {"GAOQIAN_MODELS": str(registry.folder.absolute()), "GAOQIAN_DATABASE": database}
     started = subprocess.Popen(
-        [sys.executable, "-m", "service.cli", "retrain", "--by", by],
+        [sys.executable, "-m", "service.cli", "retrain", f"--by={by}"],
         env={**os.environ, **places},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
@@ -363,3 +400,15 @@ def start_retraining(registry: Registry, *, database: str, by: str) -> None:
     )
     # Somebody has to wait for a child, or it stays in the table of processes.
     threading.Thread(target=started.wait, daemon=True).start()
+    end = time.monotonic() + _STARTING
+    while time.monotonic() < end:
+        ended = started.poll() is not None  # asked first: what it said last is on the disk by then
+        status = read_status(registry)
+        if status.pid == started.pid:
+            return status
+        if ended and _is_running(registry):
+            raise Conflict(f"已有一次重训在进行（{status.by}，{status.since}）", fix="请等它结束")
+        if ended:
+            break
+        time.sleep(0.05)
+    raise Busy("重训没有开始", fix="请技术人员运行 gaoqian retrain，看它说什么")

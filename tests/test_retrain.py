@@ -20,9 +20,10 @@ from lessons import QUICK, shortened, without, written
 
 from classifier.article import Article, Decision, Tagging
 from classifier.errors import Conflict, GaoqianError
-from classifier.model import Classifier
+from classifier.model import Classifier, digest
 from classifier.registry import Registry
 from service.answers import Answer, pin, read_pinned, unpin
+from service.commands.retraining import recipe_as_serving
 from service.lessons import (
     answer_suspect,
     corrections_told,
@@ -137,6 +138,47 @@ def test_a_refused_candidate_is_kept_and_not_served(
     assert "养老" in (registry.folder / outcome.version / GATE_PAGE).read_text("utf-8")
     assert superfluous(registry, keep=1) == []
     assert superfluous(registry, keep=0) == [outcome.version]
+
+
+def test_what_was_refused_is_not_trained_again_until_something_changes(
+    serving: tuple[Registry, Path], lesson: Corpus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same labels against the same model and pins: refused at once; other pins, trained anew."""
+    registry, _ = serving
+    poor = written(tmp_path / "poor.jsonl", without(lesson, "elder_care").articles)
+    first = _run(registry.folder, poor, day=1)
+    trained: list[str] = []
+
+    def refuse_to_train(*_: object, **__: object) -> None:
+        trained.append("asked")
+        raise GaoqianError("asked to train")
+
+    monkeypatch.setattr("training.fit.train", refuse_to_train)
+    again = _run(registry.folder, poor, day=8)
+
+    assert (again.stage, again.version, again.verdict) == (Stage.REFUSED, first.version, None)
+    assert first.version in again.sentence and "养老" in again.sentence
+    assert trained == [] and len(registry.versions()) == 2
+    pin(registry, Answer(Article("河长巡河。", "", "p1"), ("environment",)), now=NOW, by="王主任")
+    with pytest.raises(GaoqianError, match="asked to train"):
+        _run(registry.folder, poor, day=9)
+
+
+def test_a_tuned_recipe_is_carried_over(serving: tuple[Registry, Path]) -> None:
+    """The serving model's whole recipe is used again; a promise asked for here replaces its own."""
+    registry, _ = serving
+    manifest = registry.path(registry.current_id()) / "manifest.json"
+    record = json.loads(manifest.read_text("utf-8"))
+    tuned = {**record["training"]["recipe"], "cost": 1.5, "smoothing": 0.07, "promise": 0.9}
+    record["training"]["recipe"] = tuned
+    record.pop("digest")
+    record["digest"] = digest(json.dumps(record, ensure_ascii=False, sort_keys=True).encode())
+    manifest.write_text(json.dumps(record, ensure_ascii=False))
+
+    recipe, _words = recipe_as_serving(registry, None, None)
+    assert recipe.as_json() == tuned
+    recipe, _words = recipe_as_serving(registry, 0.95, None)
+    assert recipe.as_json() == {**tuned, "promise": 0.95}
 
 
 def test_only_what_a_person_settled_is_learned(

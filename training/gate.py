@@ -165,7 +165,7 @@ def _stand_in(
     tokenizer = open_tokenizer(manifest.tokenizer)
     learned = [one for one in corpus.articles if _key(one) not in barred]
     columns: dict[str, Cutoffs] = dict(zip(manifest.slugs, manifest.cutoffs, strict=True))
-    pipeline = build_pipeline(_recipe(manifest)).fit(
+    pipeline = build_pipeline(Recipe.from_json(manifest.training.get("recipe", {}))).fit(
         [read_features(one.article, tokenizer) for one in learned],
         label_matrix([one.themes for one in learned], [*columns]),
     )
@@ -178,12 +178,6 @@ def _stand_in(
     }
     accepted = {slug: probabilities[slug] >= own.accept for slug, own in columns.items()}
     return _StandIn(probabilities, accepted)
-
-
-def _recipe(manifest: Manifest) -> Recipe:
-    known = set(Recipe.__slots__)
-    stored = manifest.training.get("recipe", {})
-    return Recipe(**{name: value for name, value in stored.items() if name in known})
 
 
 def _old(

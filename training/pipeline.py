@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Self
 
@@ -42,6 +42,15 @@ class Recipe:
     def as_json(self) -> dict[str, float | int]:
         """The form in manifests and reports."""
         return asdict(self)
+
+    @classmethod
+    def from_json(cls, record: Mapping[str, Any]) -> Self:
+        """The recipe of a manifest; what an older program did not write is as it is by default.
+
+        >>> Recipe.from_json({"cost": 1.5, "colour": "red"})
+        Recipe(cost=1.5, smoothing=0.03, min_articles=2, word_weight=0.5, folds=5, seed=20260901, promise=0.97)
+        """
+        return cls(**{name: value for name, value in record.items() if name in cls.__slots__})
 
 
 @dataclass(frozen=True, slots=True)

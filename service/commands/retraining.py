@@ -7,6 +7,7 @@ import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -103,7 +104,7 @@ def retrain(
     registry = this_registry()
     settings = read_settings()
     words = user_words.read_text(encoding="utf-8").split() if user_words else None
-    recipe, used_words = _as_serving(registry, promise, words)
+    recipe, used_words = recipe_as_serving(registry, promise, words)
     with nullcontext() if without_reviews else this_store() as store:
         outcome = run(
             registry,
@@ -145,7 +146,7 @@ def retrain(
             click.echo(f"模型 {outcome.version} 已换上岗。")
 
 
-def _as_serving(
+def recipe_as_serving(
     registry: Registry, promise: float | None, words: list[str] | None
 ) -> tuple[Any, tuple[str, ...]]:
     """The recipe and words of the serving model, but for what is asked for here."""
@@ -157,9 +158,9 @@ def _as_serving(
         record = read_manifest(registry.path(registry.current_id()))
     except ModelRefused:
         record = {"training": {"recipe": {}}, "tokenizer": {"user_words": []}}
-    before = record["training"].get("recipe", {}).get("promise", Recipe().promise)
+    recipe = Recipe.from_json(record["training"].get("recipe", {}))
     used = tuple(record["tokenizer"]["user_words"]) if words is None else tuple(words)
-    return Recipe(promise=before if promise is None else promise), used
+    return recipe if promise is None else replace(recipe, promise=promise), used
 
 
 @click.group(short_help="更正学会了没有，标注有没有可疑")
