@@ -80,17 +80,20 @@ def _run(app: Flask, settings: Settings) -> None:
     from gunicorn.glogging import Logger
     from prometheus_client.multiprocess import mark_process_dead
 
+    from service.caretaker import Caretaker
     from service.patience import CONNECTIONS, PatientWorker, allow_open_files
     from service.webhook import Courier
 
     allow_open_files()
 
     def begin(worker: Any) -> None:
-        app.extensions["gaoqian.served"].watch()
+        store, served = app.extensions["gaoqian.store"], app.extensions["gaoqian.served"]
+        served.watch()
+        Caretaker(store, app.extensions["gaoqian.models"], served).start()
         app.extensions["gaoqian.stopping"] = lambda: not worker.alive
         target = app.extensions["gaoqian.webhook"]
         if target is not None:
-            Courier(app.extensions["gaoqian.store"], target).start()
+            Courier(store, target).start()
 
     def end(_: Any, worker: Any) -> None:
         mark_process_dead(worker.pid)  # type: ignore[no-untyped-call]
