@@ -221,8 +221,11 @@ def _csv_records(stream: IO[bytes], name: str) -> Iterator[Record]:
     text = io.TextIOWrapper(stream, encoding="utf-8-sig", newline="")
     # Python's own limit is below our longest article and would end the run at the first such one.
     csv.field_size_limit(LONGEST_FIELD)
-    for number, row in enumerate(csv.DictReader(text), 2):
-        yield f"{name}:{number}", {key: value for key, value in row.items() if key}
+    try:
+        for number, row in enumerate(csv.DictReader(text), 2):
+            yield f"{name}:{number}", {key: value for key, value in row.items() if key}
+    finally:
+        text.detach()
 
 
 def _parquet_records(stream: IO[bytes], name: str) -> Iterator[Record]:

@@ -32,10 +32,15 @@ LEAST_RATE = 8 * 1024
 MOST_HELD = 64 * 1024 * 1024
 """Bytes of unfinished bodies longer than a head, in one process."""
 
+LINGER_SECONDS = 2.0
+LINGER_BYTES = 1024 * 1024
+LEAVING = 1_000
+"""How long, for how much, and how many answered connections wait for the other side to close."""
+
 WAIT_SECONDS = 30.0
 """Longest wait of a thread for one read or one write."""
 
-_LENGTH = re.compile(rb"\r\ncontent-length:[ \t]*([0-9]{1,15})[ \t]*\r\n", re.IGNORECASE)
+_LENGTH = re.compile(rb"\r\ncontent-length:[ \t]*0*([0-9]+)[ \t]*\r\n", re.IGNORECASE)
 _CHUNKED = re.compile(rb"\r\ntransfer-encoding:", re.IGNORECASE)
 _EXPECTS = re.compile(rb"\r\nexpect:[ \t]*100-continue", re.IGNORECASE)
 
@@ -90,9 +95,10 @@ class _Gathering:
         head = bytes(self.received[: end + 2])
         self.chunked = _CHUNKED.search(head) is not None
         length = _LENGTH.search(head)
-        body = int(length[1]) if length and not self.chunked else 0
-        # What is too long is refused by the application, unread.
-        self.size = end + 4 + (body if body <= most_body else 0)
+        body = int(length[1][:18]) if length and not self.chunked else 0  # no petabytes either
+        # What is too long is refused by the application, unread, and nothing can follow it.
+        self.connection.is_last = body > most_body
+        self.size = end + 4 + (0 if self.connection.is_last else body)
         return bool(self.size > len(self.received) or self.chunked) and bool(_EXPECTS.search(head))
 
     def is_whole(self, *, most_body: int) -> bool:
@@ -128,6 +134,7 @@ class PatientWorker(ThreadWorker):  # type: ignore[misc]
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
         self._gathering: dict[Any, _Gathering] = {}
+        self._leaving: dict[Any, tuple[float, int]] = {}  # until when, and what came since
         self._most_body = 0
 
     def load_wsgi(self) -> None:
@@ -138,6 +145,8 @@ class PatientWorker(ThreadWorker):  # type: ignore[misc]
         """Gather a request of this connection; a thread gets it when it is whole."""
         if conn.parser is None:
             conn.parser = http.get_parser(self.cfg, _Source(conn.sock), conn.client)
+            # gunicorn's own close would have the loop wait for each client that does not.
+            conn.close = lambda graceful=False: self._part(conn, graceful=graceful)
         conn.data_ready = True
         left_over = conn.parser.unreader.buf.getvalue()
         conn.parser.unreader.buf = io.BytesIO()
@@ -155,6 +164,9 @@ class PatientWorker(ThreadWorker):  # type: ignore[misc]
         for one in list(self._gathering.values()):
             if one.is_late(now) or not (self.alive or one.received):
                 self._refuse(one, b"408 Request Timeout" if one.received else b"")
+        for connection, (ends, _) in list(self._leaving.items()):
+            if now > ends:
+                self._see_off(connection)
 
     def handle(self, conn: Any) -> Any:
         """Answer in a thread; what came behind the request is left where the worker looks."""
@@ -168,6 +180,9 @@ class PatientWorker(ThreadWorker):  # type: ignore[misc]
         """Answer; no read or write of the thread waits for ever."""
         conn.sock.settimeout(WAIT_SECONDS)
         return super().handle_request(req, conn)
+
+    def _keepalive_after(self, conn: Any, keepalive: Any) -> bool:
+        return not conn.is_last and bool(super()._keepalive_after(conn, keepalive))
 
     def _receive(self, gathering: _Gathering) -> None:
         sock: socket.socket = gathering.connection.sock
@@ -207,3 +222,35 @@ class PatientWorker(ThreadWorker):  # type: ignore[misc]
     def _forget(self, gathering: _Gathering) -> None:
         del self._gathering[gathering.connection]
         self.poller.unregister(gathering.connection.sock)
+
+    def _part(self, connection: Any, *, graceful: bool) -> None:
+        """Close; in good order only after the other side, lest its last bytes undo our answer."""
+        try:
+            if graceful and len(self._leaving) < LEAVING:
+                connection.sock.shutdown(socket.SHUT_WR)
+                connection.sock.setblocking(False)
+                self.poller.register(
+                    connection.sock, selectors.EVENT_READ, lambda _socket: self._drain(connection)
+                )
+                self._leaving[connection] = (time.monotonic() + LINGER_SECONDS, 0)
+                return
+        except OSError:
+            self.log.debug("gone before we were")
+        type(connection).close(connection)
+
+    def _drain(self, connection: Any) -> None:
+        ends, came = self._leaving[connection]
+        try:
+            arrived = len(connection.sock.recv(HEAD_BYTES))
+        except BlockingIOError:
+            return
+        except OSError:
+            arrived = 0
+        self._leaving[connection] = (ends, came + arrived)
+        if not arrived or came + arrived > LINGER_BYTES:
+            self._see_off(connection)
+
+    def _see_off(self, connection: Any) -> None:
+        del self._leaving[connection]
+        self.poller.unregister(connection.sock)
+        type(connection).close(connection)

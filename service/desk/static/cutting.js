@@ -121,7 +121,8 @@ export function cutting({ closed }) {
       }
       const { submissions } = await ask("POST", "/v1/submissions", body, { "Idempotency-Key": key });
       sessionStorage.setItem("gaoqian.said", t("cut.done", { n: submissions.length }));
-      const page = submissions[0].page;
+      const { page } = submissions[0];
+      steps = []; // nothing is left here to lose
       location.assign(page ? `/queue?page=${page}` : "/queue");
     });
     find("accept").disabled = false;

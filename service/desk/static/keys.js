@@ -37,6 +37,10 @@ export function listen(keys, lines) {
     localStorage.setItem(CHOICE, single ? "on" : "off");
   });
   const acts = { ...keys, "?": () => help.showModal() };
+  // What a mouse has clicked gives Enter back to the article.
+  document.addEventListener("click", (event) => {
+    if (event.detail > 0) event.target.closest?.(HAS_ENTER)?.blur();
+  });
   document.addEventListener("keydown", (event) => {
     if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey) return;
     if (event.isComposing || event.keyCode === 229 || document.querySelector("dialog[open]")) return;

@@ -42,7 +42,7 @@ await attempt(async () => {
     ["articles", training.articles],
     ["f1", training.macro_f1?.toFixed(3)],
     ["exact", share(training.exact_sets)],
-    ["tokenizer", `${model.tokenizer.name} ${model.tokenizer.engine ?? ""}`],
+    ["tokenizer", model.tokenizer.engine ?? model.tokenizer.name],
   ];
   find("facts").replaceChildren(
     ...facts.filter(([, value]) => value !== undefined).map(([name, value]) => node("div", {}, node("dt", {}, t(`model.${name}`)), node("dd", {}, value))),

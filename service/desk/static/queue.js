@@ -224,6 +224,8 @@ follow(async (news) => {
   return false;
 });
 
+if (location.hash === "#search") find("search").focus();
+
 if (sessionStorage.getItem("gaoqian.said")) {
   say(sessionStorage.getItem("gaoqian.said"));
   sessionStorage.removeItem("gaoqian.said");

@@ -129,6 +129,10 @@ async function move(one, by) {
     await show(id);
     return;
   }
+  if (id === undefined) {
+    await show(one.id, { push: false });
+    return;
+  }
   if (by > 0) {
     sessionStorage.setItem("gaoqian.said", t("slip.end"));
     location.assign(`/queue${written(filters)}`);
