@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -67,7 +68,13 @@ class Cleaned:
         return self.codes.tobytes().decode("utf-16-le", "surrogatepass").replace("\0", " ")
 
 
-_NOTHING = Cleaned(np.zeros(0, dtype=np.uint16))
+@dataclass(frozen=True, slots=True)
+class Fields:
+    """Many texts cleaned at once: end to end, with a break behind each."""
+
+    codes: Codes
+    bounds: Offsets  # (texts + 1,) where each begins; last, the number of codes
+    kept: Offsets | None = None  # as in `Cleaned`, in the texts end to end
 
 
 def clean(text: str) -> Cleaned:
@@ -76,31 +83,41 @@ def clean(text: str) -> Cleaned:
     >>> str(clean("（記者　王明）ＧＤＰ增長５．２％，創新\\n高"))
     '       gdp增长0.0%,创新高'
     """
-    if not text:
-        return _NOTHING
-    points = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), dtype=np.uint32)
+    fields = clean_fields((text,))
+    return Cleaned(fields.codes[:-1], None if fields.kept is None else fields.kept[:-1])
+
+
+def clean_fields(texts: Sequence[str]) -> Fields:
+    """Fold many texts as `clean` folds each; what is done to all at once costs little for each."""
+    whole = "\0".join((*texts, ""))  # a break, and nothing that is looked for goes across it
+    points = np.frombuffer(whole.encode("utf-32-le", "surrogatepass"), dtype=np.uint32)
     codes = _fold().take(points, mode="clip")  # beyond the basic plane: the last, a break
-    for start, end in _hidden_spans(text, codes):
+    bounds = [0]
+    for text in texts:
+        begin = bounds[-1]
+        for start, end in credit_spans(text):
+            codes[begin + start : begin + end] = BREAK
+        bounds.append(begin + len(text) + 1)
+    for start, end in _contact_spans(whole, codes):
         codes[start:end] = BREAK
-    if "\n" in text:
-        joins = [match.span() for match in _BROKEN_LINE.finditer(text)]
-        if joins:
-            keep = np.ones(len(codes), dtype=bool)
-            for start, end in joins:
-                keep[start:end] = False
-            kept = keep.nonzero()[0]
-            return Cleaned(codes[kept], kept)
-    return Cleaned(codes)
+    joins = [match.span() for match in _BROKEN_LINE.finditer(whole)] if "\n" in whole else ()
+    if not joins:
+        return Fields(codes, np.array(bounds))
+    keep = np.ones(len(codes), dtype=bool)
+    for start, end in joins:
+        keep[start:end] = False
+    kept = keep.nonzero()[0]
+    return Fields(codes.take(kept), kept.searchsorted(bounds), kept)
 
 
-def _hidden_spans(text: str, codes: Codes) -> list[tuple[int, int]]:
-    """Datelines, bylines and credits, links, telephone numbers: they say nothing of the theme."""
-    spans = list(credit_spans(text))
+def _contact_spans(whole: str, codes: Codes) -> list[tuple[int, int]]:
+    """Links and telephone numbers: they say nothing of the theme."""
+    spans = []
     # The searches are dear beside the rest, so each waits for a sign that it may find something.
-    if "://" in text or "www." in text or "@" in text:
-        spans += [match.span() for match in _LINK.finditer(text)]
-    if _SEVEN_DIGITS in codes.tobytes() or "00-" in text:
-        spans += [match.span() for match in _PHONE.finditer(text)]
+    if "://" in whole or "www." in whole or "@" in whole:
+        spans += [match.span() for match in _LINK.finditer(whole)]
+    if _SEVEN_DIGITS in codes.tobytes() or "00-" in whole:
+        spans += [match.span() for match in _PHONE.finditer(whole)]
     return spans
 
 

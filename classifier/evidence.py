@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from classifier.article import Article, Evidence, Tagging
 from classifier.cleaning import BREAK, Cleaned
-from classifier.features import TITLE_COUNTS, read_sheet
+from classifier.features import TITLE_COUNTS, read_fields, read_sheet
 from classifier.model import Classifier
 
 TELLING = 0.15  # a word with less than this share of the strongest word's weight is not shown
@@ -48,8 +48,8 @@ def _explain(
     sheet = read_sheet(article)
     scores = model.scores([article])
     logits = model.logits(scores)[0]
-    counts = model.lexicon.count([sheet], model.tokenizer)
-    values = model.values(counts, 1) / counts.counts
+    counts = model.lexicon.count(read_fields([article]), model.tokenizer)
+    values = model.values(counts) / counts.counts
     shares = dict(zip(counts.rows.tolist(), values.tolist(), strict=True))
     fields = (
         ("title", article.title, sheet.title, TITLE_COUNTS),

@@ -31,8 +31,7 @@ from classifier.features import (
     Counts,
     Displacements,
     Lexicon,
-    Sheet,
-    read_sheet,
+    read_fields,
 )
 from classifier.themes import Theme, theme_from_json
 from classifier.tokens import Tokenizer, TokenizerSpec, open_tokenizer
@@ -123,15 +122,27 @@ class Classifier:
     """A model in memory; only reads, so any number of threads may ask it at once."""
 
     def __init__(self, manifest: Manifest, arrays: Arrays, tokenizer: Tokenizer) -> None:
-        self.manifest = manifest
         self.tokenizer = tokenizer
         self.lexicon = Lexicon(arrays.words, arrays.grams, arrays.displacements)
         self.idf = arrays.idf
         self.weights = arrays.weights
         self.bias = arrays.bias
+        self._table = _table(arrays.idf, arrays.weights)
+        self._decide_by(manifest)
+
+    def _decide_by(self, manifest: Manifest) -> None:
+        """Lay the cut-offs of all themes side by side; what never settles is out of reach."""
+        self.manifest = manifest
         self._slugs = manifest.slugs
-        self._slopes = np.array([cutoffs.slope for cutoffs in manifest.cutoffs])
-        self._offsets = np.array([cutoffs.offset for cutoffs in manifest.cutoffs])
+        self._slopes = np.array([own.slope for own in manifest.cutoffs])
+        self._offsets = np.array([own.offset for own in manifest.cutoffs])
+        self._accept = np.array([own.accept for own in manifest.cutoffs])
+        self._sure_in = np.array(
+            [np.inf if own.sure_in is None else own.sure_in for own in manifest.cutoffs]
+        )
+        self._sure_out = np.array(
+            [-np.inf if own.sure_out is None else own.sure_out for own in manifest.cutoffs]
+        )
 
     @property
     def id(self) -> str:
@@ -165,78 +176,85 @@ class Classifier:
 
     def scores(self, articles: Sequence[Article]) -> Floats:
         """The linear model's raw scores, (articles, themes); what scikit-learn would say."""
-        return self._score([read_sheet(article) for article in articles])[0]
+        return self._score(articles)[0]
 
-    def values(self, counts: Counts, articles: int) -> Floats:
+    def values(self, counts: Counts) -> Floats:
         """Sublinear tf times idf, each block of each article scaled to length one."""
         values = np.log(counts.counts)
         values += 1.0
         values *= self.idf.take(counts.rows)
-        blocks = counts.articles * BLOCKS + (counts.rows >= len(self.lexicon.words))
-        squares = np.bincount(blocks, weights=values * values, minlength=articles * BLOCKS)
-        lengths = np.sqrt(squares)
-        lengths[lengths == 0] = 1.0
-        values /= lengths.take(blocks)
+        lengths = np.sqrt(_sums(values[:, np.newaxis] ** 2, counts.starts))
+        values /= np.repeat(lengths[:, 0], np.diff(counts.starts))
         return values
 
     def logits(self, scores: Floats) -> Floats:
         """Calibrated log-odds of raw scores, theme by theme."""
         return np.asarray(scores * self._slopes + self._offsets)
 
-    def _score(self, sheets: Sequence[Sheet]) -> tuple[Floats, Counts]:
-        counts = self.lexicon.count(sheets, self.tokenizer)
-        values = self.values(counts, len(sheets))
-        # reduceat adds each article's rows by themselves: a batch gives the very bits of one.
-        weighed = self.weights.take(counts.rows, axis=0)  # five times as fast as an index
-        weighed *= values[:, np.newaxis]
-        starts = np.searchsorted(counts.articles, np.arange(len(sheets)))
-        scores = np.zeros((len(sheets), len(self.bias)))
-        has_any = np.bincount(counts.articles, minlength=len(sheets)) > 0
-        if has_any.any():
-            scores[has_any] = np.add.reduceat(weighed, starts[has_any], axis=0)
+    def _score(self, articles: Sequence[Article]) -> tuple[Floats, Counts]:
+        counts = self.lexicon.count(read_fields(articles), self.tokenizer)
+        frequencies = np.log(counts.counts)
+        frequencies += 1.0
+        weighed = self._table.take(counts.rows, axis=0)  # five times as fast as an index
+        weighed *= frequencies[:, np.newaxis]
+        weighed[:, -1] *= frequencies
+        blocks = _sums(weighed, counts.starts)
+        lengths = np.sqrt(blocks[:, -1:])
+        lengths[lengths == 0] = 1.0
+        scores = (blocks[:, :-1] / lengths).reshape(len(articles), BLOCKS, -1).sum(axis=1)
         scores += self.bias
         return scores, counts
 
     def _tag_chunk(self, articles: Sequence[Article]) -> list[Tagging]:
         for article in articles:
             check_article(article)
-        scores, counts = self._score([read_sheet(article) for article in articles])
+        scores, counts = self._score(articles)
         probabilities = sigmoid(self.logits(scores))
-        return [
-            self._slip(article, row, known, size)
-            for article, row, known, size in zip(
-                articles,
-                probabilities.tolist(),
-                counts.known.tolist(),
-                counts.size.tolist(),
-                strict=True,
-            )
-        ]
+        accepted = probabilities >= self._accept
+        sure = np.where(accepted, probabilities >= self._sure_in, probabilities < self._sure_out)
+        settled = sure.all(axis=1)
+        settled &= counts.known >= self.manifest.coverage_floor
+        settled &= counts.size >= self.manifest.size_floor
+        slips = zip(
+            articles,
+            probabilities.tolist(),
+            accepted.tolist(),
+            settled.tolist(),
+            counts.known.tolist(),
+            strict=True,
+        )
+        return [self._slip(*slip) for slip in slips]
 
-    def _slip(self, article: Article, row: list[float], known: float, size: int) -> Tagging:
-        manifest = self.manifest
-        accepted = []
-        settled = known >= manifest.coverage_floor and size >= manifest.size_floor
-        for slug, probability, cutoffs in zip(self._slugs, row, manifest.cutoffs, strict=True):
-            if probability >= cutoffs.accept:
-                accepted.append((-probability, slug))
-                settled = settled and cutoffs.sure_in is not None and probability >= cutoffs.sure_in
-            else:
-                settled = (
-                    settled and cutoffs.sure_out is not None and probability < cutoffs.sure_out
-                )
+    def _slip(
+        self, article: Article, row: list[float], accepted: list[bool], settled: bool, known: float
+    ) -> Tagging:
+        themes = sorted(zip([-one for one in row], self._slugs, accepted, strict=True))
         decision = Decision.REVIEW
         if settled:
-            decision = Decision.AUTO if accepted else Decision.NONE
+            decision = Decision.AUTO if any(accepted) else Decision.NONE
         return Tagging(
             id=article.id,
             title=article.title,
-            themes=tuple(slug for _, slug in sorted(accepted)),
+            themes=tuple(slug for _, slug, has in themes if has),
             decision=decision,
             scores=dict(zip(self._slugs, row, strict=True)),
             coverage=known,
-            model=manifest.id,
+            model=self.manifest.id,
         )
+
+
+def _table(idf: Floats, weights: Floats) -> Floats:
+    """(V, T + 1): what a feature adds to each theme before scaling, and to the squared length."""
+    return np.ascontiguousarray(np.column_stack((weights * idf[:, np.newaxis], idf * idf)))
+
+
+def _sums(rows: Floats, starts: NDArray[np.intp]) -> Floats:
+    """The sum of the rows of each block, each by itself: a batch gives the very bits of one."""
+    sums = np.zeros((len(starts) - 1, rows.shape[1]))
+    has_any = starts[1:] > starts[:-1]
+    if has_any.any():
+        sums[has_any] = np.add.reduceat(rows, starts[:-1][has_any], axis=0)
+    return sums
 
 
 def check_article(article: Article) -> None:
@@ -269,7 +287,8 @@ def pack(arrays: Arrays) -> bytes:
         buffer,
         words=np.frombuffer("\n".join(arrays.words).encode("utf-8"), dtype=np.uint8),
         grams=np.frombuffer("\n".join(arrays.grams).encode("utf-8"), dtype=np.uint8),
-        displacements=arrays.displacements,
+        word_displacements=arrays.displacements.words,
+        pair_displacements=arrays.displacements.pairs,
         idf=arrays.idf,
         weights=arrays.weights,
         bias=arrays.bias,
@@ -379,7 +398,10 @@ def _unpack(packed: bytes, themes: int, folder: Path) -> Arrays:
         expected = {
             "words": (np.uint8, arrays["words"].shape),
             "grams": (np.uint8, arrays["grams"].shape),
-            "displacements": (np.uint32, (len(arrays["displacements"]),)),
+            **{
+                name: (np.uint32, (len(arrays[name]),))
+                for name in ("word_displacements", "pair_displacements")
+            },
             "idf": (np.float64, (features,)),
             "weights": (np.float64, (features, themes)),
             "bias": (np.float64, (themes,)),
@@ -397,8 +419,9 @@ def _unpack(packed: bytes, themes: int, folder: Path) -> Arrays:
     found = {name: (array.dtype, array.shape) for name, array in arrays.items()}
     if found != {name: (np.dtype(kind), shape) for name, (kind, shape) in expected.items()}:
         raise _damaged(folder, f"{ARRAYS} 的数组大小互相矛盾")
-    numbers = {name: arrays[name] for name in expected if name not in ("words", "grams")}
-    return Arrays(words=words, grams=grams, **numbers)
+    displacements = Displacements(arrays["word_displacements"], arrays["pair_displacements"])
+    numbers = {name: arrays[name] for name in ("idf", "weights", "bias")}
+    return Arrays(words=words, grams=grams, displacements=displacements, **numbers)
 
 
 def _is_as_long_as_it_claims(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> bool:

@@ -13,7 +13,7 @@ import importlib.util
 import re
 import tempfile
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
@@ -21,6 +21,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from classifier.cleaning import Cleaned, Codes, Offsets
 from classifier.errors import ModelForeign
@@ -33,11 +34,20 @@ RUN = 200
 PROVEN_RJIEBA = frozenset({"0.2.2"})
 """Versions of rjieba for which the equality with jieba has been tested; others are not used."""
 
+FIRST_HAN, LAST_HAN = 0x4E00, 0x9FD5  # jieba's own idea of Han; beyond it the two differ
+GAP = "\n"  # stands for whatever the tokenizer is not shown; each is a piece of its own
+
+WORD_KEY_LENGTH = 4
+"""Characters of the longest Han word that its key tells from all others."""
+
+_FIRST_HAN, _HAN_RANGE, _GAP = (
+    np.uint16(FIRST_HAN),
+    np.uint16(LAST_HAN - FIRST_HAN),
+    np.uint16(ord(GAP)),
+)
+_WORD_MASKS = np.array([(1 << 16 * n) - 1 for n in range(WORD_KEY_LENGTH + 1)], dtype=np.uint64)
 _LATIN = re.compile(r"[a-z][a-z0-9]+")
-FIRST_HAN, _LAST_HAN = 0x4E00, 0x9FD5  # jieba's own idea of Han; beyond it the two differ
-_FIRST_LATIN, _LAST_LATIN = ord("a"), ord("z")
-GAP = "\n"
-_GAP = ord(GAP)
+_FIRST_LATIN, _LATIN_LETTERS = np.uint16(ord("a")), np.uint16(26)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,14 +65,18 @@ class TokenizerSpec:
 
 @dataclass(frozen=True, slots=True)
 class Cutting:
-    """Cleaned codes cut into pieces, field by field: Han words and gaps, then Latin words."""
+    """The words of cleaned codes: those of Han in the order of the text, then the Latin ones."""
 
-    codes: Codes  # the Han of all fields with a gap between stretches; what was cut
-    index: Offsets  # where each of `codes` stands in the codes that came in
-    pieces: list[str]  # of all fields, one field after another; a gap is "\n"
-    lengths: Offsets  # of each piece in `codes`
-    shares: list[int]  # how many pieces each field has
-    latin: list[tuple[int, re.Match[str]]]  # field and word
+    places: Offsets  # (W,) where each word starts in the codes
+    lengths: Offsets  # (W,) in characters
+    keys: NDArray[np.uint64]  # (Han words,) the bits of the first `WORD_KEY_LENGTH` characters
+    pieces: list[str]  # Han words and what stands between them
+    numbers: Offsets  # (Han words,) which of the pieces each is
+    latin: list[str]
+
+    def words(self) -> list[str]:
+        """The words as strings."""
+        return [self.pieces[number] for number in self.numbers.tolist()] + self.latin
 
 
 class Tokenizer:
@@ -73,22 +87,30 @@ class Tokenizer:
         self.engine = engine
         self._cut = cut
 
-    def cut(self, codes: Codes, bounds: Sequence[int]) -> Cutting:
-        """The pieces between each two neighbouring bounds of cleaned codes."""
-        spread, index = _spread_runs(codes)
-        whole = spread.tobytes().decode("utf-16-le")
-        pieces: list[str] = []
-        shares = []
-        for start, end in pairwise(np.searchsorted(index, bounds).tolist()):
-            own = self._cut(whole[start:end])
-            pieces += own
-            shares.append(len(own))
-        latin = []
-        if ((codes >= _FIRST_LATIN) & (codes <= _LAST_LATIN)).any():
-            for field, (start, end) in enumerate(pairwise(bounds)):
-                latin += [(field, match) for match in _latin(codes[start:end])]
-        lengths = np.fromiter(map(len, pieces), np.intp, len(pieces))
-        return Cutting(spread, index, pieces, lengths, shares, latin)
+    def cut(self, codes: Codes) -> Cutting:
+        """The words of cleaned codes; none crosses a break."""
+        # Every code that is not Han is a piece of its own, so a word's place in the pieces tells
+        # its place in the codes.
+        readable = np.where(codes - _FIRST_HAN <= _HAN_RANGE, codes, _GAP)
+        whole = readable.tobytes().decode("utf-16-le")
+        pieces = []
+        for start, end in pairwise((0, *_cuts(readable), len(whole))):
+            pieces += self._cut(whole[start:end])
+        letters = np.frombuffer("\0".join((*pieces, "\0\0\0")).encode("utf-16-le"), dtype=np.uint16)
+        ends = (letters == 0).nonzero()[0][: len(pieces)]
+        starts = np.zeros_like(ends)
+        np.add(ends[:-1], 1, out=starts[1:])
+        numbers = (letters.take(starts) >= FIRST_HAN).nonzero()[0]
+        starts = starts.take(numbers)
+        lengths = ends.take(numbers) - starts
+        keys = _windows(letters).take(starts)
+        keys &= _WORD_MASKS.take(lengths, mode="clip")
+        places = starts - numbers
+        latin = _latin(codes)
+        if latin:
+            places = np.concatenate((places, [match.start() for match in latin]))
+            lengths = np.concatenate((lengths, [len(match.group()) for match in latin]))
+        return Cutting(places, lengths, keys, pieces, numbers, [match.group() for match in latin])
 
     def words(self, cleaned: Cleaned) -> list[str]:
         """The words of one field.
@@ -97,19 +119,22 @@ class Tokenizer:
         >>> current_tokenizer().words(clean("支部用手机APP点餐"))
         ['支部', '用', '手机', '点餐', 'app']
         """
-        return [word for word, _ in self.located(cleaned)]
+        return self.cut(cleaned.codes).words()
 
     def located(self, cleaned: Cleaned) -> list[tuple[str, int]]:
         """The same words with the place in the codes where each starts, for evidence."""
-        cutting = self.cut(cleaned.codes, (0, len(cleaned.codes)))
-        starts = np.cumsum(cutting.lengths) - cutting.lengths
-        places = cutting.index[starts].tolist() if cutting.pieces else []
-        found = [
-            (word, place)
-            for word, place in zip(cutting.pieces, places, strict=True)
-            if word != GAP
-        ]
-        return found + [(match.group(), match.start()) for _, match in cutting.latin]
+        cutting = self.cut(cleaned.codes)
+        return list(zip(cutting.words(), cutting.places.tolist(), strict=True))
+
+
+def word_keys(words: Sequence[str]) -> NDArray[np.uint64]:
+    """The numbers that words of up to `WORD_KEY_LENGTH` Han are looked up by: their bits.
+
+    >>> hex(word_keys(["老人"])[0])
+    '0x4eba8001'
+    """
+    bits = (word.encode("utf-16-le").ljust(2 * WORD_KEY_LENGTH, b"\0") for word in words)
+    return np.frombuffer(b"".join(bits), dtype=np.uint64)
 
 
 def current_tokenizer(*, user_words: Iterable[str] = ()) -> Tokenizer:
@@ -174,22 +199,26 @@ def _jieba(spec: TokenizerSpec) -> tuple[str, Cut]:
     return "jieba", own.lcut
 
 
-def _spread_runs(codes: Codes) -> tuple[Codes, Offsets]:
-    """The Han of `codes` with one gap after each stretch and after every `RUN`; and their places."""
-    han = (codes >= FIRST_HAN) & (codes <= _LAST_HAN)
-    kept = han.copy()
-    kept[1:] |= han[:-1]  # the first of the signs behind a stretch stays, as its gap
-    index = kept.nonzero()[0]
-    spread = np.where(han, codes, _GAP)[index].astype(np.uint16)
-    if len(codes) <= RUN:
-        return spread, index
-    edges = np.concatenate(([-1], (spread == _GAP).nonzero()[0], [len(spread)]))
-    if (edges[1:] - edges[:-1]).max() <= RUN + 1:
-        return spread, index
-    cuts = [at for start, end in pairwise(edges.tolist()) for at in range(start + 1 + RUN, end, RUN)]
-    return np.insert(spread, cuts, _GAP), np.insert(index, cuts, index[cuts])
+def _cuts(readable: Codes) -> list[int]:
+    """Where runs of Han are cut because they are longer than `RUN`."""
+    if len(readable) <= RUN:
+        return []
+    edges = np.concatenate(([-1], (readable == _GAP).nonzero()[0], [len(readable)]))
+    if np.diff(edges).max() <= RUN + 1:
+        return []
+    return [
+        at for start, end in pairwise(edges.tolist()) for at in range(start + 1 + RUN, end, RUN)
+    ]
 
 
-def _latin(codes: Codes) -> Iterator[re.Match[str]]:
+def _windows(letters: Codes) -> NDArray[np.uint64]:
+    """Every four neighbouring codes as one number, without copying any."""
+    count = len(letters) - WORD_KEY_LENGTH + 1
+    return np.ndarray((count,), dtype=np.uint64, buffer=letters, strides=(letters.itemsize,))
+
+
+def _latin(codes: Codes) -> list[re.Match[str]]:
+    if not (codes - _FIRST_LATIN < _LATIN_LETTERS).any():
+        return []
     readable = np.where(codes < 0x80, codes, _GAP).astype(np.uint8).tobytes().decode("ascii")
-    return _LATIN.finditer(readable)
+    return [*_LATIN.finditer(readable)]

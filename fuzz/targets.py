@@ -167,7 +167,7 @@ def seeds(name: str) -> list[bytes]:
 def _packed() -> bytes:
     import numpy as np
 
-    from classifier.features import displace, hashed_keys
+    from classifier.features import displacements_of
     from classifier.model import Arrays, pack
 
     words, grams = ("河长", "垃圾"), ("河长", "清理")
@@ -175,7 +175,7 @@ def _packed() -> bytes:
         Arrays(
             words=words,
             grams=grams,
-            displacements=displace(hashed_keys(words, grams)[0]),
+            displacements=displacements_of(words, grams),
             idf=np.ones(4),
             weights=np.zeros((4, 1)),
             bias=np.zeros(1),

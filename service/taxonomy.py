@@ -19,11 +19,11 @@ from typing import Any
 
 import numpy as np
 
-from classifier.article import Tagging
-from classifier.errors import Conflict, GaoqianError, NotFound
-from classifier.model import Classifier
+from classifier.article import Article, Tagging
+from classifier.errors import Conflict, GaoqianError, ModelMissing, NotFound, ThemesRefused
+from classifier.model import Classifier, read_manifest
 from classifier.registry import Registry, replace_file
-from classifier.themes import SLUG, Theme
+from classifier.themes import SLUG, Theme, theme_from_json
 
 THEMES = "themes.json"
 _MAX_BYTES = 4_000_000
@@ -141,7 +141,7 @@ class Taxonomy:
     def with_step(self, change: Change, known: Sequence[Theme]) -> Taxonomy:
         """The same with one more step, checked against the themes that there are (`known`).
 
-        Raises Conflict, NotFound or GaoqianError where the step makes no sense.
+        Raises Conflict, NotFound or ThemesRefused where the step makes no sense.
         """
         today = {theme.slug for theme in self.themes(known)}
         used = today | {theme.slug for theme in known} | set(self.replaced())
@@ -159,7 +159,7 @@ class Taxonomy:
                 )
         elif change.kind is Kind.ADD or (target and target != change.slug):
             if not SLUG.fullmatch(target):
-                raise GaoqianError(
+                raise ThemesRefused(
                     f"主题编号不能是 {target!r}", fix="请用小写英文字母、数字和下划线，字母开头"
                 )
             if target in used:
@@ -168,7 +168,7 @@ class Taxonomy:
                     fix="请另取一个编号；要恢复停用的主题，请用 gaoqian themes undo",
                 )
         if change.kind is Kind.RENAME and not (change.into or change.name):
-            raise GaoqianError("没有写新编号或新名称", where=change.slug, fix="请至少写一样")
+            raise ThemesRefused("没有写新编号或新名称", where=change.slug, fix="请至少写一样")
         return Taxonomy((*self.changes, change))
 
 
@@ -204,6 +204,15 @@ def read_taxonomy(folder: Path) -> Taxonomy:
     return Taxonomy(changes)
 
 
+def known_themes(registry: Registry) -> tuple[Theme, ...]:
+    """The themes of the serving model under the ids it was trained with, none without a model."""
+    try:
+        record = read_manifest(registry.path(registry.current_id()))
+    except ModelMissing:
+        return ()
+    return tuple(theme_from_json(theme) for theme in record["themes"])
+
+
 def write_step(
     registry: Registry, change: Change, known: Sequence[Theme], *, now: datetime, by: str
 ) -> Taxonomy:
@@ -215,12 +224,18 @@ def write_step(
     return taxonomy
 
 
-def undo_step(registry: Registry) -> Change:
-    """Take back the last step; raises Conflict where there is none."""
+def undo_step(registry: Registry, *, expected: int | None = None) -> Change:
+    """Take back the last step.
+
+    Raises Conflict where there is none, and where there are no longer the `expected` number of
+    them: the last is another than was seen.
+    """
     with registry.locked():
         taxonomy = read_taxonomy(registry.folder)
         if not taxonomy.changes:
             raise Conflict("没有可撤销的主题变更", where=str(registry.folder))
+        if expected is not None and expected != len(taxonomy.changes):
+            raise Conflict("主题刚被别人改过", fix="请重新看过变更记录再撤销")
         *kept, last = taxonomy.changes
         _write(registry.folder, Taxonomy(tuple(kept)))
     return last
@@ -246,21 +261,20 @@ class RethemedClassifier(Classifier):
         today = {theme.slug: theme for theme in taxonomy.themes(manifest.themes)}
         new = [taxonomy.now(slug) for slug in manifest.slugs]
         kept = [place for place, slug in enumerate(new) if slug is not None]
-        self.manifest = replace(
-            manifest,
-            themes=tuple(today[slug] for slug in new if slug is not None),
-            cutoffs=tuple(manifest.cutoffs[place] for place in kept),
-            promises=tuple(manifest.promises[place] for place in kept),
-        )
         self.weights = model.weights[:, kept]
         self.bias = model.bias[kept]
-        self._slugs = self.manifest.slugs
-        self._columns = [np.ascontiguousarray(column) for column in self.weights.T]
-        self._slopes = np.array([own.slope for own in self.manifest.cutoffs])
-        self._offsets = np.array([own.offset for own in self.manifest.cutoffs])
+        self._table = np.ascontiguousarray(model._table[:, [*kept, -1]])
+        self._decide_by(
+            replace(
+                manifest,
+                themes=tuple(today[slug] for slug in new if slug is not None),
+                cutoffs=tuple(manifest.cutoffs[place] for place in kept),
+                promises=tuple(manifest.promises[place] for place in kept),
+            )
+        )
 
-    def _slip(self, article: Any, row: list[float], known: float, size: int) -> Tagging:
-        slip = super()._slip(article, row, known, size)
+    def _slip(self, article: Article, row: list[float], *told: Any) -> Tagging:
+        slip = super()._slip(article, row, *told)
         if len(set(self._slugs)) == len(self._slugs):
             return slip
         scores: dict[str, float] = {}

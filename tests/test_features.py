@@ -9,7 +9,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from classifier.article import Article
-from classifier.features import Lexicon, displace, grams_of, hashed_keys, read_sheet, words_of
+from classifier.features import (
+    BLOCKS,
+    Lexicon,
+    displacements_of,
+    grams_of,
+    read_fields,
+    read_sheet,
+    words_of,
+)
 from classifier.tokens import current_tokenizer
 
 ARTICLES = st.builds(
@@ -28,14 +36,15 @@ def test_serving_counts_what_training_lists(articles: list[Article], drop: int) 
     listed = [(words_of(sheet, tokenizer), grams_of(sheet)) for sheet in sheets]
     words = sorted({word for own, _ in listed for word in own})[drop:]
     grams = sorted({gram for _, own in listed for gram in own})[drop:]
-    keys, _ = hashed_keys(words, grams)
-    counts = Lexicon(words, grams, displace(keys)).count(sheets, tokenizer)
+    counts = Lexicon(words, grams, displacements_of(words, grams)).count(
+        read_fields(articles), tokenizer
+    )
 
     names = [f"w {word}" for word in words] + [f"g {gram}" for gram in grams]
     for place, (own_words, own_grams) in enumerate(listed):
         everything = Counter([f"w {w}" for w in own_words] + [f"g {g}" for g in own_grams])
         known = {name: count for name, count in everything.items() if name in set(names)}
-        own = counts.articles == place
+        own = slice(*counts.starts[[place * BLOCKS, place * BLOCKS + BLOCKS]])
         found = {
             names[row]: int(count)
             for row, count in zip(counts.rows[own], counts.counts[own], strict=True)
@@ -45,16 +54,3 @@ def test_serving_counts_what_training_lists(articles: list[Article], drop: int) 
         assert np.isclose(
             counts.known[place], sum(known.values()) / max(sum(everything.values()), 1)
         )
-
-
-@settings(max_examples=40, deadline=None)
-@given(st.sets(st.text(alphabet="一丁七万丈三上下不与丐丑专且", min_size=2, max_size=2)))
-def test_every_pair_has_a_slot_of_its_own(pairs: set[str]) -> None:
-    """The hash is perfect: each stored pair finds its own row, a stranger finds none."""
-    grams = sorted(pairs)
-    keys, rows = hashed_keys((), grams)
-    lexicon = Lexicon((), grams, displace(keys))
-    strangers, _ = hashed_keys((), sorted({one[::-1] + "" for one in pairs} - pairs))
-
-    assert lexicon._rows_of(keys).tolist() == rows.tolist()
-    assert (lexicon._rows_of(strangers) == -1).all()

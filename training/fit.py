@@ -21,7 +21,7 @@ from sklearn.pipeline import Pipeline
 from classifier import cleaning
 from classifier.article import Article
 from classifier.errors import CorpusRefused
-from classifier.features import displace, hashed_keys
+from classifier.features import displacements_of
 from classifier.model import Arrays, Classifier, Manifest, digest, sigmoid
 from classifier.tokens import current_tokenizer, dictionary_digest, open_tokenizer
 from training.cutoffs import choose_cutoffs, fit_calibration
@@ -213,7 +213,7 @@ def export(pipeline: Pipeline) -> Arrays:
     return Arrays(
         words=tuple(names),
         grams=tuple(runs),
-        displacements=displace(hashed_keys(names, runs)[0]),
+        displacements=displacements_of(names, runs),
         idf=np.concatenate((words.idf_, grams.idf_)),
         weights=np.ascontiguousarray((machines.coef_ * block).T),
         bias=machines.intercept_.copy(),
