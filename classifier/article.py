@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
@@ -104,6 +105,11 @@ def article_from_json(line: bytes | str, *, where: str = "") -> Article:
         ) from None
     if not isinstance(record, dict):
         raise InputRefused("应是一个 JSON 对象", where=where, fix='如 {"id": "1", "text": "…"}')
+    return article_from_record(record, where=where)
+
+
+def article_from_record(record: Mapping[str, Any], *, where: str = "") -> Article:
+    """An article from the fields of a record; raises as `article_from_json` does."""
     fields = {}
     for name in ("id", "title", "text"):
         value = record.get(name)
@@ -113,7 +119,11 @@ def article_from_json(line: bytes | str, *, where: str = "") -> Article:
             value = ""
         if not isinstance(value, str):
             raise InputRefused(f"字段 {name} 应是文字", where=where, fix="请补上或改正这个字段")
-        if any("\ud800" <= character <= "\udfff" for character in value):
-            raise InputRefused(f"字段 {name} 含有不成对的代理字符", where=where, fix="请检查转码")
+        try:
+            value.encode()
+        except UnicodeEncodeError:
+            raise InputRefused(
+                f"字段 {name} 含有不成对的代理字符", where=where, fix="请检查转码"
+            ) from None
         fields[name] = value
     return Article(**fields)

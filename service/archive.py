@@ -21,7 +21,7 @@ from itertools import islice
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
-from classifier.article import Article, article_from_json
+from classifier.article import Article, article_from_json, article_from_record
 from classifier.errors import ExtraMissing, GaoqianError, InputRefused, UnreadableFile
 from classifier.model import ARRAYS, MANIFEST, Classifier, check_article, load
 from classifier.registry import replace_file
@@ -287,9 +287,11 @@ def _tag_block(block: list[Record], name: str) -> _Tagged:
     articles: list[Article] = []
     errors: list[str] = []
     for where, record in block:
-        line = record if isinstance(record, bytes) else json.dumps(record, ensure_ascii=False)
         try:
-            article = article_from_json(line, where=where)
+            if isinstance(record, bytes):
+                article = article_from_json(record, where=where)
+            else:
+                article = article_from_record(record, where=where)
             check_article(article)
         except GaoqianError as error:
             errors.append(
