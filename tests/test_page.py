@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import time
 from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from growth import is_linear
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -235,16 +235,5 @@ def test_the_contract_names_the_fields_in_order() -> None:
     ],
 )  # fmt: skip
 def test_no_page_is_expensive(line: str) -> None:
-    """Four times the page takes about four times as long, and not long."""
-
-    def seconds(characters: int) -> float:
-        text = line * (characters // len(line))
-        started = time.process_time()
-        split_page(text)
-        return time.process_time() - started
-
-    seconds(1_000)
-    small, large = seconds(5_000), seconds(20_000)
-
-    assert large < 8 * small + 0.1
-    assert large < 1
+    """Eight times the page takes about eight times as long, never sixty-four times."""
+    assert is_linear(lambda length: split_page(line * (length // len(line))), 10_000)

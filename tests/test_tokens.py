@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import random
-import time
 from pathlib import Path
 
 import numpy as np
 import pytest
+from growth import is_linear
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -108,14 +108,7 @@ def test_cost_grows_with_length_and_not_faster(engine: str, request: pytest.Fixt
     """Eight times the 的 takes nowhere near sixty-four times as long: no run is cut whole."""
     tokenizer: Tokenizer = request.getfixturevalue(engine)
 
-    def cost(length: int) -> float:
-        cleaned = clean("的" * length)
-        start = time.process_time()
-        tokenizer.words(cleaned)
-        return time.process_time() - start
-
-    cost(RUN)
-    assert cost(32_000) < 30 * max(cost(4_000), 0.002)
+    assert is_linear(lambda length: tokenizer.words(clean("的" * length)), 32_000)
 
 
 def test_a_run_is_cut_after_every_two_hundred_characters(rjieba: Tokenizer) -> None:
