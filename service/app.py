@@ -16,11 +16,15 @@ from service.api import (
     accounts,
     events,
     exports,
+    learning,
+    models,
     openapi,
     predict,
     problems,
     reviews,
     submissions,
+    taxonomy,
+    today,
 )
 from service.api.routes import SUBMISSION, SUBMISSION_ID, Role
 from service.desk import pages
@@ -39,6 +43,10 @@ ROUTES = (
     *reviews.ROUTES,
     *exports.ROUTES,
     *events.ROUTES,
+    *today.ROUTES,
+    *learning.ROUTES,
+    *models.ROUTES,
+    *taxonomy.ROUTES,
     *accounts.ROUTES,
 )
 """All routes of the API."""
@@ -81,9 +89,9 @@ def create_app(
     app.config["MAX_CONTENT_LENGTH"] = settings["max_body_mb"] * 1024 * 1024
     app.extensions["gaoqian.settings"] = settings
     metrics = Metrics(now=now)
-    app.extensions["gaoqian.models"] = models = Registry(settings.models)
+    app.extensions["gaoqian.models"] = registry = Registry(settings.models)
     app.extensions["gaoqian.served"] = ServedModel(
-        models, interval=settings["reload_seconds"], tell=metrics.model_answers
+        registry, interval=settings["reload_seconds"], tell=metrics.model_answers
     )
     app.extensions["gaoqian.webhook"] = read_target(settings)
     app.extensions["gaoqian.seats"] = events.Seats(max(1, settings["threads"] // 2))

@@ -18,7 +18,7 @@ from classifier.model import read_manifest
 from classifier.registry import Registry
 from classifier.themes import Theme
 from service.answers import Answer, mark_of, read_answers, record_answer
-from service.store.records import Action, Order, Query, State
+from service.store.records import Action, Query
 from service.taxonomy import Change, Taxonomy, read_taxonomy
 
 if TYPE_CHECKING:
@@ -114,47 +114,35 @@ def renamed(corpus: Corpus, taxonomy: Taxonomy, known: Sequence[Theme]) -> Corpu
     return Corpus(articles, tuple(today.get(slug, Theme(slug, slug)) for slug in order))
 
 
-def gather_corrections(store: Store) -> list[Correction]:
+def gather_corrections(store: Store, *, by: str | None = None) -> list[Correction]:
     """Every review that changed what the model had said and was not taken back, oldest first."""
     from training.fates import Correction
 
-    corrections = []
-    for state in (State.SETTLED, State.UNSURE):
-        for one in store.submissions.each(Query(state=state, order=Order.OLDEST)):
-            history = [review for review in store.reviews.history(one.id) if not review.undone]
-            said = {receipt.id: receipt.themes for receipt in store.submissions.taggings(one.id)}
-            told = [review for review in history if review.action in (Action.SET, Action.NONE)]
-            for review in told:
-                before = said.get(review.tagging or 0)
-                if before is None or set(before) == set(review.to_themes):
-                    continue
-                later = [
-                    other.by
-                    for other in history
-                    if other.id > review.id
-                    and other.to_state is State.SETTLED
-                    and set(other.to_themes) != set(review.to_themes)
-                ]
-                corrections.append(
-                    Correction(
-                        review.id,
-                        one.id,
-                        one.article,
-                        review.by,
-                        review.at,
-                        frozenset(review.to_themes),
-                        frozenset(before),
-                        later[-1] if later else "",
-                    )
-                )
-    return sorted(corrections, key=lambda correction: correction.review)
+    return [
+        Correction(
+            one.review,
+            one.article.id,
+            one.article,
+            one.by,
+            one.at,
+            frozenset(one.themes),
+            frozenset(one.before),
+            one.overruled_by,
+        )
+        for one in store.corrections.told(by=by)
+    ]
 
 
-def corrections_told(registry: Registry, store: Store) -> list[dict[str, Any]]:
-    """Every correction with its fate under the serving model; those made since are waiting."""
+def corrections_told(
+    registry: Registry, store: Store, *, by: str | None = None
+) -> list[dict[str, Any]]:
+    """Every correction, or those of one editor, with its fate under the serving model.
+
+    Those made since it was trained are waiting.
+    """
     known = {one["review"]: one for one in beside_serving(registry, FATES, [])}
     told = []
-    for one in gather_corrections(store):
+    for one in store.corrections.told(by=by):
         before = known.get(one.review)
         if before is not None and bool(before["overruled_by"]) == bool(one.overruled_by):
             told.append(before)
@@ -165,7 +153,7 @@ def corrections_told(registry: Registry, store: Store) -> list[dict[str, Any]]:
         told.append(
             {
                 "review": one.review,
-                "submission": one.submission,
+                "submission": one.article.id,
                 "title": one.article.title,
                 "by": one.by,
                 "at": one.at.isoformat(timespec="seconds"),
@@ -272,7 +260,9 @@ def touched_by(registry: Registry, store: Store, change: Change) -> Touched:
         learned = sum(record["training"].get("per_theme", {}).get(id, 0) for id in ids)
     except ModelRefused:
         learned = 0
-    corrections = sum(bool(ids & (one.themes ^ one.before)) for one in gather_corrections(store))
+    corrections = sum(
+        bool(ids & ({*one.themes} ^ {*one.before})) for one in store.corrections.told()
+    )
     now = store.clock()
     live = [
         token

@@ -19,6 +19,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from itertools import islice
+from types import MappingProxyType
 from typing import Any
 
 from classifier.errors import ModelRefused, NotFound
@@ -27,7 +28,7 @@ from classifier.registry import Registry
 from service.lessons import SUSPECTS, beside_serving
 from service.store import Store
 from service.store.records import Order, Query, State, Submission
-from service.taxonomy import read_taxonomy
+from service.taxonomy import known_themes, read_taxonomy
 
 AUDITS = "audits.jsonl"
 SECONDS_EACH = 40  # that an editor needs for an article
@@ -101,11 +102,16 @@ class Live:
         return self.audited > 0 and self.high < self.wanted
 
     @property
+    def kept(self) -> bool:
+        """Whether the promise is kept beyond doubt."""
+        return self.audited > 0 and self.low >= self.wanted
+
+    @property
     def sentence(self) -> str:
         """What the desk says of it."""
         if not self.audited:
             return f"{self.name}：还没有抽查"
-        said = "没有守住" if self.broken else "守住" if self.low >= self.wanted else "还说不准"
+        said = "没有守住" if self.broken else "守住" if self.kept else "还说不准"
         return (
             f"{self.name}：抽查 {self.audited} 篇，对 {self.right} 篇（95% 区间 {self.low:.1%} 至 "
             f"{self.high:.1%}），承诺 {self.wanted:.0%}，{said}；漏 {self.missed} 篇"
@@ -115,14 +121,15 @@ class Live:
 def plan_today(
     store: Store, registry: Registry, *, minutes: float, now: datetime, by: str = ""
 ) -> tuple[Item, ...]:
-    """Today's list within a budget, at least one article; what others hold is left out.
+    """Today's list within a budget, at least one article.
 
-    The audit is drawn once and stays until it is answered.
+    Left out is what others hold, and what `by` has passed on to a second editor. The audit is drawn
+    once and stays until it is answered.
     """
     count = max(1, int(minutes * 60 / SECONDS_EACH))
     audits = max(1, round(count * AUDIT_SHARE))
     each = round(count * OTHER_SHARE)
-    audit = _audit(store, registry, audits, now=now)
+    audit = _audit(store, registry, audits, now=now, by=by)
     chosen: dict[str, Item] = {item.submission.id: item for item in audit}
 
     def take(items: Iterable[Item], most: int) -> None:
@@ -134,10 +141,32 @@ def plan_today(
     waiting = _page(store, Query(state=State.REVIEW, free_for=by or None))
     take(_unfamiliar(waiting, registry), each)
     second = _page(store, Query(state=State.UNSURE, free_for=by or None))
-    take((Item(one, Why.UNSURE, "同事请您也看一看") for one in second), count)
+    asked = (one for one in second if not by or _passed_on_by(store, one) != by)
+    take((Item(one, Why.UNSURE, "同事请您也看一看") for one in asked), count)
     take((Item(one, Why.UNSURE, "模型拿不准") for one in waiting), count)
+    drawn = {draw.submission: draw for draw in read_draws(registry)}
+    for id, item in chosen.items():
+        # However it came to be on the list: whoever answers a draw must not have been told.
+        if id in drawn and _answer(store, drawn[id]) is None:
+            chosen[id] = Item(item.submission, Why.AUDIT, "抽查")
     rank = [Why.CONTRADICTORY, Why.UNSURE, Why.UNFAMILIAR, Why.AUDIT]
     return tuple(sorted(chosen.values(), key=lambda item: rank.index(item.why)))
+
+
+def is_blind(store: Store, registry: Registry, id: str) -> bool:
+    """Whether a submission was drawn for the audit and no editor has answered yet."""
+    return any(
+        draw.submission == id and _answer(store, draw) is None for draw in read_draws(registry)
+    )
+
+
+def _passed_on_by(store: Store, one: Submission) -> str:
+    passed = [
+        review.by
+        for review in store.reviews.history(one.id)
+        if review.to_state is State.UNSURE and not review.undone
+    ]
+    return passed[-1] if passed else ""
 
 
 def _page(store: Store, query: Query) -> tuple[Submission, ...]:
@@ -170,7 +199,7 @@ def _unfamiliar(waiting: Sequence[Submission], registry: Registry) -> Iterable[I
 # The audit
 
 
-def _audit(store: Store, registry: Registry, count: int, *, now: datetime) -> list[Item]:
+def _audit(store: Store, registry: Registry, count: int, *, now: datetime, by: str) -> list[Item]:
     """Settled articles nobody has looked at: those drawn and still open, then new ones by chance."""
     query = Query(since=now - AUDITED_SINCE, order=Order.NEWEST)
     settled = [
@@ -181,7 +210,8 @@ def _audit(store: Store, registry: Registry, count: int, *, now: datetime) -> li
     with registry.locked():
         drawn = read_draws(registry)
         opened = [draw.submission for draw in drawn if now - draw.at <= AUDITED_SINCE]
-        items = [_get_settled(store, id) for id in opened]
+        held = {id for id, lock in store.reviews.locks(opened).items() if lock.by != by}
+        items = [_get_settled(store, id) for id in opened if id not in held]
         chosen = [one for one in items if one is not None][:count]
         before = {draw.submission for draw in drawn}
         fresh = [one for one in settled if one.id not in before and one.tagging is not None]
@@ -255,7 +285,7 @@ def live_precision(store: Store, registry: Registry, *, now: datetime) -> tuple[
         for theme in themes
         if (slug := taxonomy.now(theme["slug"])) is not None
     }
-    names = {theme["slug"]: theme["name"] for theme in themes}
+    names = _names(registry)
     return tuple(
         Live(
             slug,
@@ -268,6 +298,12 @@ def live_precision(store: Store, registry: Registry, *, now: datetime) -> tuple[
         )
         for slug, wanted in promises.items()
     )
+
+
+def _names(registry: Registry) -> dict[str, str]:
+    """What the themes are called today."""
+    known = known_themes(registry)
+    return {theme.slug: theme.name for theme in read_taxonomy(registry.folder).themes(known)}
 
 
 def _answer(store: Store, draw: Draw) -> tuple[str, ...] | None:
@@ -323,8 +359,12 @@ class Drift:
     sentence: str
 
 
-def find_drift(store: Store, *, now: datetime) -> tuple[Drift, ...]:
+def find_drift(
+    store: Store, *, now: datetime, names: Mapping[str, str] = MappingProxyType({})
+) -> tuple[Drift, ...]:
     """What has changed in the last two weeks against the twelve before, the strongest first.
+
+    `names` are what the sentences call the themes.
 
     The population stability index over ten bins (Siddiqi, Credit Risk Scorecards, 2006), where an
     alarm wants both the customary 0.1 and more than chance gives (99.9 %, Yurdakul 2018).
@@ -332,7 +372,7 @@ def find_drift(store: Store, *, now: datetime) -> tuple[Drift, ...]:
     """
     recent = _looked(store, now - RECENT, None)
     before = _looked(store, now - BEFORE, now - RECENT)
-    found = _mix_drift(recent, before)
+    found = _mix_drift(recent, before, names)
     model = Counter(one.tagging.model for one in recent if one.tagging).most_common(1)
     if model:
         own, others = (
@@ -342,7 +382,7 @@ def find_drift(store: Store, *, now: datetime) -> tuple[Drift, ...]:
         values: Mapping[str, tuple[list[float], list[float]]] = {
             "模型认得的内容": ([one.coverage for one in own], [one.coverage for one in others]),
             **{
-                f"{theme} 的概率": (
+                f"{names.get(theme, theme)}的概率": (
                     [one.scores[theme] for one in own if theme in one.scores],
                     [one.scores[theme] for one in others if theme in one.scores],
                 )
@@ -362,7 +402,9 @@ def _looked(store: Store, since: datetime, until: datetime | None) -> list[Submi
     return [*islice(store.submissions.each(query), _LOOKED_AT)]
 
 
-def _mix_drift(recent: Sequence[Submission], before: Sequence[Submission]) -> list[Drift]:
+def _mix_drift(
+    recent: Sequence[Submission], before: Sequence[Submission], names: Mapping[str, str]
+) -> list[Drift]:
     found = []
     for theme in sorted({theme for one in (*recent, *before) for theme in one.themes}):
         shares = [
@@ -375,7 +417,8 @@ def _mix_drift(recent: Sequence[Submission], before: Sequence[Submission]) -> li
         index = _index([1 - now_share, now_share], [1 - then, then], *map(len, shares))
         limit = _limit(*map(len, shares), chi_square=10.83)  # 99.9 % at one degree of freedom
         if index > limit:
-            sentence = f"{theme} 的来稿占比由 {then:.0%} 变为 {now_share:.0%}"
+            name = names.get(theme, theme)
+            sentence = f"{name}的来稿占比由 {then:.0%} 变为 {now_share:.0%}"
             found.append(Drift(theme, index, limit, sentence))
     return found
 
@@ -412,4 +455,5 @@ def _limit(recent: int, before: int, *, chi_square: float) -> float:
 def alarms(store: Store, registry: Registry, *, now: datetime) -> tuple[str, ...]:
     """Sentences about promises broken and drift; empty where all is well."""
     broken = [live.sentence for live in live_precision(store, registry, now=now) if live.broken]
-    return (*broken, *(drift.sentence for drift in find_drift(store, now=now)))
+    drifts = find_drift(store, now=now, names=_names(registry))
+    return (*broken, *(drift.sentence for drift in drifts))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from service.accounts import Accounts, By
 from service.api.routes import SESSION_COOKIE
 from service.app import create_app
 from service.passwords import Passwords
+from service.retrain import LOCK
 from service.settings import Settings, read_settings
 from service.store import open_store
 from service.store.records import Role
@@ -86,12 +88,16 @@ def chosen(folder: Path, **values: Any) -> Settings:
 
 @contextmanager
 def desk_of(folder: Path, **values: Any) -> Iterator[Desk]:
-    """A desk on SQLite with these settings."""
+    """A desk on SQLite with these settings, where a retraining is under way."""
     clock = Clock()
     settings = chosen(folder, **values)
     store = open_store(settings["database"], clock=clock)
+    settings.models.mkdir(parents=True, exist_ok=True)
     try:
-        yield Desk(create_app(settings, store=store, passwords=FAST), clock)
+        # So that no test that tries all routes leaves a training running behind it.
+        with (settings.models / LOCK).open("a") as retraining:
+            fcntl.flock(retraining, fcntl.LOCK_EX)
+            yield Desk(create_app(settings, store=store, passwords=FAST), clock)
     finally:
         store.close()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 from flask import Response, current_app, request
@@ -17,6 +18,13 @@ from service.api.routes import Route
 from service.observe import tagged
 from service.serving import ServedModel
 from service.settings import Settings
+
+NOT_LEARNED: Mapping[str, Any] = {
+    "articles": 0,
+    "precision_kept": False,
+    "sentence": "模型还没有学过；标好三十篇左右再重训",
+}
+"""The promise of a theme that was added since the training."""
 
 MAX_LAG = 10.0
 """Seconds a process may serve an older model than the promoted one and still call itself ready."""
@@ -74,9 +82,16 @@ def _articles(sent: bodies.PredictBatch | bodies.PredictOne) -> list[Article]:
 
 
 def themes() -> ResponseReturnValue:
-    """What the model tags by."""
+    """What the model tags by, and what it has yet to learn."""
     model = served().model()
-    return reply({"model": model.id, "themes": _themes(model)})
+    learned = _themes(model)
+    known = {theme["slug"] for theme in learned}
+    added = [
+        {**theme.as_json(), "promise": NOT_LEARNED}
+        for theme in served().taxonomy.themes(model.manifest.themes)
+        if theme.slug not in known
+    ]
+    return reply({"model": model.id, "themes": [*learned, *added]})
 
 
 def describe_model() -> ResponseReturnValue:
@@ -95,11 +110,25 @@ def describe_model() -> ResponseReturnValue:
 
 
 def _themes(model: Classifier) -> list[dict[str, Any]]:
+    """Each theme once; of those merged since the training the weaker promise is all that is kept."""
     manifest = model.manifest
-    return [
-        {**theme.as_json(), "promise": promise}
-        for theme, promise in zip(manifest.themes, manifest.promises, strict=True)
-    ]
+    told: dict[str, dict[str, Any]] = {}
+    for theme, promise in zip(manifest.themes, manifest.promises, strict=True):
+        before = told.get(theme.slug)
+        if before is None or _strength(promise) < _strength(before["promise"]):
+            told[theme.slug] = {**theme.as_json(), "promise": promise}
+    return [*told.values()]
+
+
+def _strength(promise: Mapping[str, Any]) -> tuple[bool, float]:
+    return bool(promise.get("precision_kept")), float(promise.get("precision_proved") or 0.0)
+
+
+def known_slugs() -> tuple[str, ...]:
+    """The themes that an article can be given today; raises ModelMissing where nobody can say."""
+    own = served().model().manifest.themes
+    today = (*own, *served().taxonomy.themes(own))
+    return tuple(dict.fromkeys(theme.slug for theme in today))
 
 
 def health() -> ResponseReturnValue:

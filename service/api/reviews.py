@@ -10,7 +10,7 @@ from flask.typing import ResponseReturnValue
 from classifier.errors import ModelMissing, ThemesRefused, TooLarge
 from service.access import asker
 from service.api import asked, bodies, slips
-from service.api.predict import reply, served, settings
+from service.api.predict import known_slugs, reply, settings
 from service.api.routes import Route
 from service.api.submissions import store
 from service.store.records import Action, Batch, Submission
@@ -24,7 +24,7 @@ LOCK_SECONDS = 120
 def review(id: str) -> ResponseReturnValue:
     """Settle one submission, or pass it on to a second editor."""
     sent = bodies.read_body(request, asked.ReviewBody)
-    themes = _themes(sent.action, sent.themes, now=store().submissions.get(id).themes)
+    themes = chosen_themes(sent.action, sent.themes, now=store().submissions.get(id).themes)
     return _told(
         store().reviews.review(
             id, Action(sent.action), by=asker().name, themes=themes, version=sent.version
@@ -58,7 +58,7 @@ def review_many() -> ResponseReturnValue:
     """Review alike all that is named, or all that a query finds."""
     sent = bodies.read_body(request, asked.BulkIds, asked.BulkQuery)
     assert isinstance(sent, asked.BulkIds | asked.BulkQuery)
-    themes = _themes(sent.action, sent.themes)
+    themes = chosen_themes(sent.action, sent.themes)
     action, by = Action(sent.action), asker().name
     if isinstance(sent, asked.BulkIds):
         most = int(settings()["max_batch"])
@@ -71,10 +71,13 @@ def review_many() -> ResponseReturnValue:
     return _batch(store().reviews.review_all(query, action, by=by, themes=themes))
 
 
-def _themes(
+def chosen_themes(
     action: str, themes: Sequence[str] | None, *, now: Sequence[str] = ()
 ) -> tuple[str, ...]:
-    """The themes to set: those the model tags by, and those that stand now."""
+    """The themes to set: those that there are today, and those that stand now.
+
+    Raises ThemesRefused for others.
+    """
     if action != "set":
         if themes is not None:
             raise ThemesRefused("只有 set 才写 themes", where="themes", fix="格式见 /docs")
@@ -82,7 +85,7 @@ def _themes(
     if themes is None:
         raise ThemesRefused("set 必须写 themes", where="themes", fix="没有主题请写 []")
     try:
-        known = served().model().manifest.slugs
+        known = known_slugs()
     except ModelMissing:
         return tuple(themes)  # nobody can say yet what is wrong
     strange = [theme for theme in themes if theme not in known and theme not in now]

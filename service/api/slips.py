@@ -213,7 +213,7 @@ def told(submission: Submission, lock: Lock | None = None) -> dict[str, Any]:
         "model": tagging.model if tagging else None,
         "doubt": round(submission.doubt, 4),
         "title": submission.title,
-        "lead": " ".join(submission.text[: 2 * LEAD].split())[:LEAD],
+        "lead": lead(submission),
         "external_id": submission.external_id,
         "source": submission.source,
         "by": submission.by,
@@ -239,6 +239,11 @@ def told(submission: Submission, lock: Lock | None = None) -> dict[str, Any]:
         "twins": submission.twins,
         "lock": {"by": lock.by, "until": stamp(lock.until)} if lock else None,
     }
+
+
+def lead(submission: Submission) -> str:
+    """The beginning of its text, on one line."""
+    return " ".join(submission.text[: 2 * LEAD].split())[:LEAD]
 
 
 def told_tagging(tagging: records.StoredTagging) -> dict[str, Any]:

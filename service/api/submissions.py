@@ -107,28 +107,30 @@ def list_submissions() -> ResponseReturnValue:
 
 def show_submission(id: str) -> ResponseReturnValue:
     """One submission with its text, receipts, reasons, history and twins."""
-    one = store().submissions.get(id)
+    return reply(told_whole(store().submissions.get(id)))
+
+
+def told_whole(one: Submission) -> dict[str, Any]:
+    """A submission with all that is known of it."""
     evidence, missing = _evidence(one)
-    return reply(
-        {
-            **slips.told(one, store().reviews.locks([one.id]).get(one.id)),
-            "text": one.text,
-            "evidence": evidence,
-            "evidence_missing": missing,
-            "taggings": [slips.told_tagging(each) for each in store().submissions.taggings(one.id)],
-            "history": [slips.told_review(each) for each in store().reviews.history(one.id)],
-            "same": [
-                {
-                    "id": twin.id,
-                    "title": twin.title,
-                    "source": twin.source,
-                    "by": twin.by,
-                    "received": slips.stamp(twin.received),
-                }
-                for twin in _family(one)
-            ],
-        }
-    )
+    return {
+        **slips.told(one, store().reviews.locks([one.id]).get(one.id)),
+        "text": one.text,
+        "evidence": evidence,
+        "evidence_missing": missing,
+        "taggings": [slips.told_tagging(each) for each in store().submissions.taggings(one.id)],
+        "history": [slips.told_review(each) for each in store().reviews.history(one.id)],
+        "same": [
+            {
+                "id": twin.id,
+                "title": twin.title,
+                "source": twin.source,
+                "by": twin.by,
+                "received": slips.stamp(twin.received),
+            }
+            for twin in _family(one)
+        ],
+    }
 
 
 def original(id: str) -> ResponseReturnValue:

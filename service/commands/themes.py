@@ -9,26 +9,11 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
-    from classifier.registry import Registry
-    from classifier.themes import Theme
     from service.taxonomy import Change
 
 _dry_run = click.option("--dry-run", is_flag=True, help="只看影响，不改")
 _definition = click.option("--definition", default="", help="一句话说明")
 _examples = click.option("--example", "examples", multiple=True, help="例词，可写多次")
-
-
-def _known(registry: Registry) -> tuple[Theme, ...]:
-    """The themes of the serving model under the ids it was trained with."""
-    from classifier.errors import ModelMissing
-    from classifier.model import read_manifest
-    from classifier.themes import theme_from_json
-
-    try:
-        record = read_manifest(registry.path(registry.current_id()))
-    except ModelMissing:
-        return ()
-    return tuple(theme_from_json(theme) for theme in record["themes"])
 
 
 @click.group(short_help="增改主题")
@@ -41,11 +26,11 @@ def themes() -> None:
 def list_themes(as_json: bool) -> None:
     """现有主题、停用或改过的编号，以及变更记录。"""
     from service.commands.retraining import this_registry
-    from service.taxonomy import read_taxonomy
+    from service.taxonomy import known_themes, read_taxonomy
 
     registry = this_registry()
     taxonomy = read_taxonomy(registry.folder)
-    current = taxonomy.themes(_known(registry))
+    current = taxonomy.themes(known_themes(registry))
     if as_json:
         record = {
             "themes": [theme.as_json() for theme in current],
@@ -126,10 +111,10 @@ def undo() -> None:
 def _take(change: Change, dry_run: bool) -> None:
     from service.commands.retraining import now, this_registry, this_store
     from service.lessons import touched_by
-    from service.taxonomy import read_taxonomy, write_step
+    from service.taxonomy import known_themes, read_taxonomy, write_step
 
     registry = this_registry()
-    known = _known(registry)
+    known = known_themes(registry)
     read_taxonomy(registry.folder).with_step(change, known)  # refuses what makes no sense
     with this_store() as store:
         touched = touched_by(registry, store, change)

@@ -20,15 +20,16 @@ from flask.typing import ResponseReturnValue
 
 from classifier.errors import ModelMissing, NotFound
 from classifier.registry import Registry
+from service.api.models import REPORT_PAGE
 from service.api.routes import SUBMISSION, Role
+from service.retrain import GATE_PAGE
 
 LANGUAGES = ("zh", "en")
 """Chinese first; the order of the two words in each line of texts.json."""
 
 LANGUAGE_COOKIE = "gaoqian_language"
 _A_YEAR = 365 * 24 * 3600
-_REPORT = "report.html"
-_LARGEST_REPORT = 8 * 1024 * 1024
+_LARGEST_PAGE = 8 * 1024 * 1024
 _NOTHING = "'none'"
 _STYLE = re.compile(r"<style>(.*?)</style>", re.DOTALL)
 
@@ -38,11 +39,15 @@ PAGES: dict[str, Role] = {
     "desk.front": "stranger",
     "desk.login": "stranger",
     "desk.queue": "stranger",
+    "desk.today": "stranger",
+    "desk.corrections": "stranger",
+    "desk.suspects": "stranger",
     "desk.slip": "stranger",
     "desk.submit": "stranger",
     "desk.statistics": "stranger",
     "desk.model": "stranger",
     "desk.report": "reader",
+    "desk.verdict": "reader",
     "desk.themes": "stranger",
     "desk.users": "stranger",
     "desk.account": "stranger",
@@ -125,6 +130,24 @@ def slip(id: str) -> str:
     return render_template("slip.html", id=id)
 
 
+@desk.get("/today")
+def today() -> str:
+    """今日待审."""
+    return render_template("today.html")
+
+
+@desk.get("/corrections")
+def corrections() -> str:
+    """What became of one's corrections."""
+    return render_template("corrections.html")
+
+
+@desk.get("/suspects")
+def suspects() -> str:
+    """Labels in doubt."""
+    return render_template("suspects.html")
+
+
 @desk.get("/submit")
 def submit() -> str:
     """Articles, files and whole pages on their way in."""
@@ -145,16 +168,27 @@ def model() -> str:
 
 @desk.get("/models/<id>/report")
 def report(id: str) -> ResponseReturnValue:
-    """The report of a model, as its training wrote it, in a cage where it can only be read."""
+    """The report of a model, as its training wrote it."""
+    return _caged(id, REPORT_PAGE)
+
+
+@desk.get("/models/<id>/verdict")
+def verdict(id: str) -> ResponseReturnValue:
+    """What the gate said of a model, with the articles that it tags otherwise."""
+    return _caged(id, GATE_PAGE)
+
+
+def _caged(id: str, name: str) -> Response:
+    """A page that lies beside a model, in a cage where it can only be read."""
     models = current_app.extensions["gaoqian.models"]
     assert isinstance(models, Registry)
     try:
-        path = models.path(id) / _REPORT
-        page = path.read_bytes() if path.stat().st_size <= _LARGEST_REPORT else None
+        path = models.path(id) / name
+        page = path.read_bytes() if path.stat().st_size <= _LARGEST_PAGE else None
     except (ModelMissing, OSError):
         page = None
     if page is None:
-        raise NotFound(f"模型 {id} 没有报告")
+        raise NotFound(f"模型 {id} 没有这一页")
     response = Response(page, mimetype="text/html")
     response.headers["Content-Security-Policy"] = report_policy(page.decode("utf-8", "replace"))
     return response

@@ -265,6 +265,19 @@ class Review:
 
 
 @dataclass(frozen=True, slots=True)
+class Corrected:
+    """A review that left other themes than the model had said."""
+
+    review: int  # its id
+    article: Article
+    by: str
+    at: datetime
+    themes: tuple[str, ...]  # as the editor left them
+    before: tuple[str, ...]  # as the model had them
+    overruled_by: str  # who settled it otherwise since, "" for nobody
+
+
+@dataclass(frozen=True, slots=True)
 class Batch:
     """What came of a bulk review or its undoing."""
 

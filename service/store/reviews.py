@@ -346,7 +346,7 @@ def _take_back(connection: Connection, row: Row[Any], last: Row[Any]) -> _Step:
             reviews.c.submission == row.id,
             reviews.c.id < last.id,
             reviews.c.to_state == str(State.SETTLED),
-            _standing(),
+            standing(),
         )
         settled = connection.scalar(earlier)
     themes = tuple(last.from_themes)
@@ -407,13 +407,13 @@ def _latest_standing(ids: Sequence[str]) -> Select[Any]:
     """The latest review of each submission that has not been taken back."""
     latest = (
         select(func.max(reviews.c.id))
-        .where(reviews.c.submission.in_(ids), _standing())
+        .where(reviews.c.submission.in_(ids), standing())
         .group_by(reviews.c.submission)
     )
     return select(reviews).where(reviews.c.id.in_(latest))
 
 
-def _standing(entry: Any = reviews) -> ColumnElement[bool]:
+def standing(entry: Any = reviews) -> ColumnElement[bool]:
     """The condition that a review is one, and has not been taken back."""
     back = reviews.alias()
     taken_back = exists().where(back.c.undoes == entry.c.id)
@@ -425,11 +425,11 @@ def _stack(by: str) -> Select[Any]:
     """An editor's reviews that can be taken back, the latest first."""
     later = reviews.alias()
     overruled = exists().where(
-        later.c.submission == reviews.c.submission, later.c.id > reviews.c.id, _standing(later)
+        later.c.submission == reviews.c.submission, later.c.id > reviews.c.id, standing(later)
     )
     return (
         select(reviews)
-        .where(reviews.c.by == by, _standing(), ~overruled)
+        .where(reviews.c.by == by, standing(), ~overruled)
         .order_by(reviews.c.id.desc())
     )
 

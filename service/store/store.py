@@ -10,6 +10,7 @@ from sqlalchemy.exc import DBAPIError
 
 from classifier.errors import Busy, GaoqianError
 from service.store.accounts import Accounts
+from service.store.corrections import Corrections
 from service.store.database import Database
 from service.store.events import Events
 from service.store.migrations import upgrade
@@ -29,6 +30,7 @@ class Store:
     def __init__(self, database: Database, clock: Callable[[], datetime]) -> None:
         self.submissions = Submissions(database, clock)
         self.reviews = Reviews(database, clock)
+        self.corrections = Corrections(database)
         self.statistics = Statistics(database)
         self.events = Events(database, clock)
         self.accounts = Accounts(database, clock)
