@@ -19,7 +19,7 @@ DESK = Path(service.desk.__file__).parent
 SCRIPTS = sorted((DESK / "static").glob("*.js"))
 STYLES = sorted((DESK / "static").glob("*.css"))
 SHELLS = (
-    "/login", "/queue", "/slips/1g64wxr00abcdefg", "/submit", "/statistics", "/model", "/themes",
+    "/login", "/queue", "/today", "/corrections", "/suspects", "/slips/1g64wxr00abcdefg", "/submit", "/statistics", "/model", "/themes",
     "/users", "/account", "/try", "/docs",
 )  # fmt: skip
 HAN = re.compile(r"[\u4e00-\u9fff]")
@@ -191,5 +191,6 @@ def test_the_report_is_shown_in_a_cage(desk: Desk, packed_model: dict[str, bytes
 
 
 def test_every_page_states_who_may(desk: Desk) -> None:
-    """No page asks for more than a reader, and only the report has anything to read."""
-    assert {name for name, role in PAGES.items() if role != "stranger"} == {"desk.report"}
+    """No page asks for more than a reader, and only what lies beside a model has anything to read."""
+    guarded = {name for name, role in PAGES.items() if role != "stranger"}
+    assert guarded == {"desk.report", "desk.verdict"}

@@ -1,8 +1,10 @@
-// 模型: what is serving, and what it promises.
+// 模型: what is serving, what it promises, and the ways to another one.
 import { ask } from "./ask.js";
-import { attempt } from "./frame.js";
+import { attempt, may } from "./frame.js";
 import { day, t } from "./language.js";
 import { find, node } from "./nodes.js";
+import { followRetraining, showPinned, showVersions } from "./registry.js";
+import { showAlarms, showLive } from "./promises.js";
 
 const share = (value) => (typeof value === "number" ? `${(value * 100).toFixed(1)}%` : "—");
 
@@ -25,7 +27,8 @@ function promise(theme) {
   );
 }
 
-await attempt(async () => {
+async function showModel() {
+  find("notice").hidden = true;
   const health = await ask("GET", "/healthz");
   if (!health.serving) {
     notice(`${t("model.missing")} ${health.problem}`);
@@ -51,4 +54,13 @@ await attempt(async () => {
   find("report").hidden = false;
   find("promises").querySelector("tbody").replaceChildren(...model.themes.map(promise));
   find("promises").hidden = false;
-});
+}
+
+async function showAll() {
+  await attempt(showModel);
+  await attempt(() => Promise.all([showVersions(showAll), showLive(), showAlarms()]));
+}
+
+await showAll();
+if (may("editor")) await attempt(showPinned);
+if (may("administrator")) await followRetraining(showAll);

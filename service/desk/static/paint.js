@@ -6,17 +6,19 @@ import { bar, find, node } from "./nodes.js";
 import { colourOf, isEditors, nameOf, themes, whoOf } from "./taxonomy.js";
 
 const DOUBTED = 0.2;
-let painted = null; // id@version of the text on the page
+let painted = null; // id@version of the text on the page, and whether it came without a suggestion
 
-export function paint(one, draft, { editable, toggle }) {
-  if (painted !== `${one.id}@${one.version}`) {
+// `touched`: the editor has said something; of an article without a suggestion nothing stands before.
+export function paint(one, draft, { editable, toggle, touched = false }) {
+  const shown = `${one.id}@${one.version}${one.blind ? "?" : ""}`;
+  if (painted !== shown) {
     paintText(one);
     paintFacts(one);
     paintHistory(one);
-    painted = `${one.id}@${one.version}`;
+    painted = shown;
   }
   paintVerdict(one, draft);
-  paintThemes(one, draft, { editable, toggle });
+  paintThemes(one, draft, { editable, toggle, none: !draft.size && (touched || !one.blind) });
   lightUp(one, draft);
 }
 
@@ -29,7 +31,7 @@ function paintText(one) {
   find("title").classList.toggle("muted", !one.title);
   find("byline").textContent = one.byline ?? "";
   markLines(find("text"), one.text, reasons.filter((reason) => reason.field === "text"));
-  find("hint").textContent = hint(one.evidence, one.evidence_missing);
+  find("hint").textContent = one.hint ?? hint(one.evidence, one.evidence_missing);
 }
 
 function likely(one, draft) {
@@ -49,14 +51,14 @@ function paintVerdict(one, draft) {
     : one.model
       ? t("slip.by_model", { by: one.model })
       : "";
-  const state = node("b", {}, t(`state.${one.state}`));
+  const state = node("b", {}, one.said ?? t(`state.${one.state}`));
   find("verdict").className = `verdict state-${one.state}`;
   find("verdict").replaceChildren(state, node("span.small", {}, by));
   const same = draft.size === one.themes.length && one.themes.every((slug) => draft.has(slug));
-  find("changed").textContent = same ? "" : t("slip.changed");
+  find("changed").textContent = same || one.blind ? "" : t("slip.changed");
 }
 
-function paintThemes(one, draft, { editable, toggle }) {
+function paintThemes(one, draft, { editable, toggle, none }) {
   const box = find("themes");
   const slugs = [...new Set([...themes.map((theme) => theme.slug), ...one.themes])];
   const focused = document.activeElement?.closest?.("#themes label")?.dataset.slug;
@@ -86,7 +88,7 @@ function paintThemes(one, draft, { editable, toggle }) {
   box.replaceChildren(
     box.querySelector("legend"),
     ...slugs.map((slug, place) => line(slug, place < 9 ? place + 1 : null, nameOf(slug), draft.has(slug), one.scores?.[slug])),
-    line(null, 0, t("slip.none"), !draft.size, null),
+    line(null, 0, t("slip.none"), none, null),
   );
   if (focused !== undefined) {
     [...box.querySelectorAll("label")].find((label) => label.dataset.slug === focused)?.querySelector("input").focus();
@@ -106,7 +108,7 @@ function paintFacts(one) {
     ["unit", one.unit],
     ["length", one.length],
     ["kind", one.kind && has(`kind.${one.kind}`) ? t(`kind.${one.kind}`) : null],
-    ["source", `${has(`source.${source}`) ? t(`source.${source}`) : one.source} ${one.by}`],
+    ["source", `${has(`source.${source}`) ? t(`source.${source}`) : one.source} ${one.by}`.trim()],
     ["received", moment(one.received)],
     ["settled", moment(one.settled)],
     ["external", one.external_id],

@@ -1,9 +1,6 @@
 // 稿签: one article, its slip beside it, and the keys that settle it.
-//
-// A key acts on the article that stands on the page, never on "the next one": the element #article
-// carries the id and version that were painted, from painting until something is done. Between two
-// articles it carries none and keys do nothing; so does a key struck before the painting was seen.
 import { ask } from "./ask.js";
+import { bench } from "./bench.js";
 import { undo } from "./bulk.js";
 import { readFilters, written } from "./filters.js";
 import { attempt, may, say } from "./frame.js";
@@ -11,45 +8,15 @@ import { holdLock } from "./hold.js";
 import { listen } from "./keys.js";
 import { t } from "./language.js";
 import { find } from "./nodes.js";
-import { paint } from "./paint.js";
 import { roundOf } from "./round.js";
-import { themes } from "./taxonomy.js";
 
-const article = find("article");
-const desk = find("desk");
+const { start } = find("desk").dataset;
 const filters = readFilters();
-const round = roundOf(filters, desk.dataset.start);
+const round = roundOf(filters, start);
 const lock = holdLock();
-
-let seenFrom = Infinity; // when what is on the page was first seen, on the clock of events
-let draft = null; // {id, slugs, standing}
+const { subject, withdraw, put, release, standing, decision, digits, digitLine } = bench();
 
 find("back").href = `/queue${written(filters)}`;
-
-// The article as it is on the page for an event, or null where there is none to act on.
-function subject(event) {
-  const { id, version } = article.dataset;
-  if (!id || event.timeStamp < seenFrom) return null;
-  return { id, version: Number(version) };
-}
-
-function withdraw() {
-  delete article.dataset.id;
-  delete article.dataset.version;
-  seenFrom = Infinity;
-  desk.setAttribute("aria-busy", "true");
-}
-
-function bind(one) {
-  requestAnimationFrame(() =>
-    requestAnimationFrame((now) => {
-      article.dataset.id = one.id;
-      article.dataset.version = one.version;
-      seenFrom = now;
-      desk.removeAttribute("aria-busy");
-    }),
-  );
-}
 
 async function show(id, { push = true, notice = "" } = {}) {
   withdraw();
@@ -58,19 +25,17 @@ async function show(id, { push = true, notice = "" } = {}) {
     one = await ask("GET", `/v1/submissions/${id}`);
   } catch (refusal) {
     tellNotice(refusal.status === 404 ? t("slip.missing") : refusal.message);
-    desk.removeAttribute("aria-busy");
+    release();
     return;
   }
   if (push) history.pushState(null, "", `/slips/${id}${written(filters)}`);
   round.visit(id);
-  draft = { id, slugs: new Set(one.themes), standing: one };
-  paint(one, draft.slugs, { editable: may("editor") && !one.twin_of, toggle });
   tellNotice(notice || (one.twin_of ? t("slip.twin") : ""), one.twin_of);
-  scrollTo(0, 0);
-  bind(one);
+  put(one, { editable: may("editor") && !one.twin_of });
+  find("pin").hidden = one.state !== "settled";
   if (may("editor") && !one.twin_of) {
     const held = await lock.take(id);
-    if (held && draft.id === id) tellNotice(held);
+    if (held && standing()?.id === id) tellNotice(held);
   }
 }
 
@@ -85,28 +50,9 @@ function tellNotice(words, first) {
   notice.append(" ", link);
 }
 
-function toggle(slug, one) {
-  if (!one || one.id !== draft.id || !may("editor") || draft.standing.twin_of) return;
-  if (slug === null) draft.slugs.clear();
-  else if (!draft.slugs.delete(slug)) draft.slugs.add(slug);
-  paint(draft.standing, draft.slugs, { editable: true, toggle });
-}
-
-function sameAsStanding() {
-  const { standing, slugs } = draft;
-  return standing.state !== "new" && slugs.size === standing.themes.length && standing.themes.every((slug) => slugs.has(slug));
-}
-
-function decision() {
-  if (sameAsStanding()) return { action: "confirm" };
-  if (!draft.slugs.size) return { action: "none" };
-  const order = themes.map((theme) => theme.slug);
-  return { action: "set", themes: [...draft.slugs].sort((a, b) => order.indexOf(a) - order.indexOf(b)) };
-}
-
 async function review(one, body, words) {
-  if (!one || one.id !== draft?.id || !may("editor")) return;
-  const { title } = draft.standing;
+  if (!one || one.id !== standing()?.id || !may("editor")) return;
+  const { title } = standing();
   withdraw();
   try {
     await round.begun;
@@ -161,14 +107,18 @@ find("undo").addEventListener("click", (event) => stepBack(subject(event)));
 find("next").addEventListener("click", (event) => move(subject(event), 1));
 find("previous").addEventListener("click", (event) => move(subject(event), -1));
 
-const digits = Object.fromEntries(
-  themes.slice(0, 9).map((theme, place) => [String(place + 1), (event) => toggle(theme.slug, subject(event))]),
-);
+find("pin").addEventListener("click", (event) => {
+  const one = subject(event);
+  if (!one) return;
+  attempt(async () => {
+    await ask("POST", "/v1/pinned", { submission: one.id });
+    say(t("slip.pinned"));
+  });
+});
 
 listen(
   {
     ...digits,
-    0: (event) => toggle(null, subject(event)),
     Enter: (event) => settle(subject(event)),
     s: (event) => doubt(subject(event)),
     u: (event) => stepBack(subject(event)),
@@ -177,8 +127,7 @@ listen(
     "/": () => location.assign(`/queue${written(filters)}#search`),
   },
   [
-    [`1 … ${Math.max(1, Math.min(9, themes.length))}`, "key.digits"],
-    ["0", "key.zero"],
+    ...digitLine,
     ["Enter", "key.enter"],
     ["s", "key.s"],
     ["u", "key.u"],
@@ -192,4 +141,4 @@ addEventListener("popstate", () => {
   if (id) show(id, { push: false });
 });
 
-await show(desk.dataset.start, { push: false });
+await show(start, { push: false });
