@@ -52,7 +52,7 @@ class Running:
         json_body: Any = None,
         body: bytes | None = None,
         headers: Mapping[str, str] = {},
-        timeout: float = 30,
+        timeout: float = 60,
     ) -> Answer:
         """One request over a connection of its own; raises OSError or HTTPException if it fails."""
         sent = {**self.headers, **headers}
@@ -71,6 +71,10 @@ class Running:
     def workers(self) -> list[psutil.Process]:
         """The processes that answer."""
         return psutil.Process(self.process.pid).children()
+
+    def spent(self) -> float:
+        """Seconds of processor time that the processes which answer have used."""
+        return sum(sum(one.cpu_times()[:2]) for one in self.workers())
 
     def memory(self) -> int:
         """Resident bytes of the master and its workers."""
@@ -130,7 +134,7 @@ def running(
         if process.poll() is None:
             process.send_signal(signal.SIGTERM)
             try:
-                process.wait(timeout=15)
+                process.wait(timeout=60)
             except subprocess.TimeoutExpired:
                 server.kill()
 

@@ -11,7 +11,6 @@ import socket
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -41,10 +40,11 @@ INJECTIONS = (
     "'; DROP TABLE submissions; --",
     '" OR 1=1 --',
     "x' UNION SELECT password FROM users --",
-    "1; SELECT pg_sleep(10)",
+    "1; SELECT pg_sleep(100)",
     "\\'; --",
     "%' AND 1=CAST((SELECT version()) AS int) --",
 )
+HARDLY = 3.0  # seconds of processor time: a tenth of it is usual, what is followed costs minutes
 ARTICLE = {"title": "河长巡河", "text": "镇里的河长带着护河队下河捞垃圾，两岸种上了树。"}
 
 
@@ -78,16 +78,14 @@ def _is_refusal(answer: Answer, *statuses: int) -> None:
 
 
 def test_a_hundred_megabytes_are_refused_unread(server: Running) -> None:
-    """With a stated length: within a second, without taking memory for it."""
+    """With a stated length: before any of them is sent, without taking memory for them."""
     before = server.memory()
-    with socket.create_connection(("127.0.0.1", server.port), timeout=10) as one:
-        start = time.monotonic()
+    with socket.create_connection(("127.0.0.1", server.port), timeout=60) as one:
         one.sendall(
             b"POST /v1/submissions HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
             b"Content-Length: 100000000\r\n\r\n"
         )
         assert b" 413 " in one.recv(200)
-        assert time.monotonic() - start < 1
     assert server.memory() - before < 5_000_000
 
 
@@ -95,7 +93,7 @@ def test_a_body_without_end_is_stopped(server: Running) -> None:
     """In chunks, without a length: stopped at the limit, for what the limit costs in memory."""
     before = server.memory()
     chunk = b"100000\r\n" + b" " * 0x100000 + b"\r\n"
-    with socket.create_connection(("127.0.0.1", server.port), timeout=20) as one:
+    with socket.create_connection(("127.0.0.1", server.port), timeout=60) as one:
         one.sendall(
             b"POST /v1/predict HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
             b"Transfer-Encoding: chunked\r\n\r\n"
@@ -130,12 +128,12 @@ def test_a_body_without_end_is_stopped(server: Running) -> None:
     ids=lambda body: repr(body[:12]),
 )  # fmt: skip
 @pytest.mark.parametrize("path", ["/v1/predict", "/v1/submissions"])
-def test_json_that_is_none_is_refused_at_once(server: Running, path: str, body: bytes) -> None:
-    """Deep, huge, doubled, not Unicode: 400 within a second, and nothing of it in the reply."""
-    start = time.monotonic()
+def test_json_that_is_none_is_refused(server: Running, path: str, body: bytes) -> None:
+    """Deep, huge, doubled, not Unicode: 400, for next to no work, and nothing of it in the reply."""
+    before = server.spent()
     answer = server.ask("POST", path, body=body, headers={"Content-Type": "application/json"})
     _is_refusal(answer, 400)
-    assert time.monotonic() - start < 1
+    assert server.spent() - before < HARDLY
     assert len(answer.body) < 2_000
 
 
@@ -154,18 +152,23 @@ def test_packed_bodies_are_not_unpacked(server: Running) -> None:
 def test_a_million_characters_are_refused_and_the_longest_article_is_not_dear(
     server: Running, character: str
 ) -> None:
-    """Beyond the limit 400 in a second; at the limit an answer within five, whatever it is of."""
-    start = time.monotonic()
+    """Beyond the limit 400 for next to no work; at the limit an answer, whatever it is of, that
+    costs about eight times what an eighth of it costs, never sixty-four times."""
+    before = server.spent()
     _is_refusal(server.ask("POST", "/v1/predict", json_body={"text": character * 1_000_000}), 400)
-    assert time.monotonic() - start < 1
+    assert server.spent() - before < HARDLY
 
-    longest = (character * MAX_CHARS)[:MAX_CHARS]
-    start = time.monotonic()
-    answer = server.ask("POST", "/v1/predict", json_body={"text": longest, "explain": True})
-    assert answer.status in {200, 422}
-    if answer.status == 200:
-        assert answer.json()["results"][0]["decision"] in {"review", "none"}
-    assert time.monotonic() - start < 5
+    def cost(length: int) -> float:
+        before = server.spent()
+        text = (character * length)[:length]
+        answer = server.ask("POST", "/v1/predict", json_body={"text": text, "explain": True})
+        assert answer.status in {200, 422}
+        if answer.status == 200:
+            assert answer.json()["results"][0]["decision"] in {"review", "none"}
+        return server.spent() - before
+
+    eighth = max(min(cost(MAX_CHARS // 8) for _ in range(2)), 0.03)
+    assert any(cost(MAX_CHARS) < 30 * eighth for _ in range(3))
 
 
 def test_ten_thousand_articles_are_too_many(server: Running) -> None:
@@ -221,18 +224,16 @@ def test_markup_in_every_text_field_stays_text(server: Running, hostile: str) ->
 def test_sql_in_every_filter_finds_nothing_and_breaks_nothing(
     server: Running, injection: str
 ) -> None:
-    """Every field of a query is a value: an empty answer or 400, in no time, and all still there."""
+    """Every field of a query is a value: an empty answer or 400, nothing slept, all still there."""
     from urllib.parse import quote
 
     count = "/v1/submissions?twins=true&count=true&limit=1"
     before = server.ask("GET", count).json()["count"]
     for field in ("theme", "decision", "state", "place", "name", "source", "text", "page", "from",
                   "to", "twins", "free", "order", "limit", "cursor", "count"):  # fmt: skip
-        start = time.monotonic()
         answer = server.ask("GET", f"/v1/submissions?{field}={quote(injection)}")
         assert answer.status in {200, 400}, (field, answer.body)
         assert answer.status == 400 or answer.json()["submissions"] == []
-        assert time.monotonic() - start < 5
     assert server.ask("GET", f"/v1/submissions/{quote(injection)}").status == 404
     assert server.ask("GET", count).json()["count"] == before
 
@@ -284,7 +285,7 @@ def test_a_model_folder_that_is_deleted_does_not_stop_a_running_server(
 def test_a_killed_worker_is_replaced_and_a_stopped_server_finishes_its_work(
     tmp_path: Path, trained: Trained, packed_model: dict[str, bytes]
 ) -> None:
-    """kill -9 of one of two: another within three seconds. TERM: what is under way is answered."""
+    """kill -9 of one of two: another takes its place. TERM: what is under way is answered."""
     _published(tmp_path, trained, packed_model)
     with running(tmp_path, workers=2) as server:
         killed = server.workers()[0].pid
@@ -292,7 +293,6 @@ def test_a_killed_worker_is_replaced_and_a_stopped_server_finishes_its_work(
         wait_until(
             lambda: len([one for one in server.workers() if one.pid != killed]) == 2,
             while_alive=server,
-            seconds=3,
         )
         for _ in range(20):
             assert server.ask("POST", "/v1/predict", json_body=ARTICLE).status == 200
@@ -304,13 +304,14 @@ def test_a_killed_worker_is_replaced_and_a_stopped_server_finishes_its_work(
                 server.ask("POST", "/v1/predict", json_body={"articles": rows})
             )
         )
+        before = server.spent()
         asking.start()
-        time.sleep(0.3)
+        wait_until(lambda: server.spent() > before + 0.1, while_alive=server)
         server.process.send_signal(signal.SIGTERM)
-        asking.join(timeout=30)
+        asking.join(timeout=60)
         assert [one.status for one in answers] == [200]
         assert len(answers[0].json()["results"]) == 300
-        assert server.process.wait(timeout=20) == 0
+        assert server.process.wait(timeout=60) == 0
 
 
 def test_with_the_clock_set_back_nothing_is_lost_doubled_or_renamed(

