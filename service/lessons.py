@@ -147,7 +147,7 @@ def corrections_told(
         if before is not None and bool(before["overruled_by"]) == bool(one.overruled_by):
             told.append(before)
             continue
-        fate, said = "waiting", "在岗模型训练之后才改的，等下次重训"
+        fate, said = "waiting", "在岗模型训练之后才改的"
         if one.overruled_by:
             fate, said = "overruled", f"后来 {one.overruled_by} 另有审定"
         told.append(

@@ -143,7 +143,8 @@ def plan_today(
     second = _page(store, Query(state=State.UNSURE, free_for=by or None))
     asked = (one for one in second if not by or _passed_on_by(store, one) != by)
     take((Item(one, Why.UNSURE, "同事请您也看一看") for one in asked), count)
-    take((Item(one, Why.UNSURE, "模型拿不准") for one in waiting), count)
+    names = _names(registry)
+    take((Item(one, Why.UNSURE, _doubted(one, names)) for one in waiting), count)
     drawn = {draw.submission: draw for draw in read_draws(registry)}
     for id, item in chosen.items():
         # However it came to be on the list: whoever answers a draw must not have been told.
@@ -151,6 +152,15 @@ def plan_today(
             chosen[id] = Item(item.submission, Why.AUDIT, "抽查")
     rank = [Why.CONTRADICTORY, Why.UNSURE, Why.UNFAMILIAR, Why.AUDIT]
     return tuple(sorted(chosen.values(), key=lambda item: rank.index(item.why)))
+
+
+def _doubted(one: Submission, names: Mapping[str, str]) -> str:
+    """Which theme the model is least sure of."""
+    scores = one.tagging.scores if one.tagging else {}
+    if not scores:
+        return "模型拿不准"
+    theme = min(scores, key=lambda slug: abs(scores[slug] - 0.5))
+    return f"说不准有没有{names.get(theme, theme)}，可能性 {scores[theme]:.0%}"
 
 
 def is_blind(store: Store, registry: Registry, id: str) -> bool:

@@ -346,7 +346,7 @@ def test_the_report_shows_and_nothing_of_it_runs(editor: Editor, registry: Regis
     page = editor.page
     page.goto("/model")
     with page.context.expect_page() as opening:
-        page.get_by_role("link", name="看训练报告").click()
+        page.locator("#report").click()
     report = opening.value
     report.wait_for_load_state()
     manifest = json.loads((registry.path(registry.current_id()) / "manifest.json").read_text())

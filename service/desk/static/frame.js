@@ -18,6 +18,8 @@ if (me.must_change && location.pathname !== "/account") {
 
 for (const role of RANKS) document.body.classList.toggle(`may-${role}`, may(role));
 for (const part of document.querySelectorAll("[data-for]")) part.hidden = !may(part.dataset.for);
+// On a phone the tabs are wider than the screen; the one we are on is to be seen.
+document.querySelector(".masthead [aria-current]")?.scrollIntoView({ inline: "center", block: "nearest" });
 find("me").textContent = me.login ? me.shown || me.name : t("local");
 find("me").title = t(`role.${me.role}`);
 

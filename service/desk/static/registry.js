@@ -47,7 +47,7 @@ function draw(one, current, changed) {
       one.articles ? node("span", {}, t("themes.articles", { n: one.articles })) : null,
       one.macro_f1 ? node("span", {}, `${t("model.f1")} ${one.macro_f1.toFixed(3)}`) : null,
     ),
-    one.problem || one.sentence ? node(one.problem ? "p.bad" : "p", {}, `${one.problem || one.sentence}。`) : null,
+    one.problem || one.sentence ? node(one.problem ? "p.bad" : "p", {}, (one.problem || one.sentence).replace(/。?$/, "。")) : null,
     node(
       "p.row",
       {},
@@ -94,7 +94,7 @@ export async function followRetraining(over) {
     bar.hidden = !running;
     bar.value = status.done;
     const stage = t(`retrain.${status.stage}`);
-    find("retrain-said").replaceChildren(node("b", {}, stage), status.stage === "never" ? "" : ` ${status.sentence}`);
+    find("retrain-said").replaceChildren(node("b", {}, stage), status.stage === "never" ? "" : ` ${status.sentence.replace(/。?$/, "。")}`);
     find("retrain-said").className = `stage-${status.stage}`;
     find("retrain-when").textContent = status.at ? `${moment(status.at)} ${status.by}` : "";
     return running;

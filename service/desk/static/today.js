@@ -101,7 +101,7 @@ function tellWhere(item) {
   find("progress").value = done.size;
   find("why").hidden = false;
   find("why").className = `why why-${item.why}`;
-  find("why").replaceChildren(node("b", {}, t(`why.${item.why}`)), ` ${item.why === "audit" ? t("today.audit") : item.sentence}`);
+  find("why").replaceChildren(node("b", {}, t(`why.${item.why}`)), ` ${item.why === "audit" ? t("today.audit") : `${item.sentence}。`}`);
 }
 
 function tellNotice(words) {
