@@ -2,25 +2,19 @@
 
 from __future__ import annotations
 
-import getpass
-import imaplib
 import os
-import pwd
-import shutil
-import socket
-import ssl
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager, suppress
-from dataclasses import dataclass, replace
+from contextlib import closing
+from dataclasses import replace
 from datetime import UTC, datetime
-from email.message import EmailMessage
 from pathlib import Path
 from threading import Event, Thread
 
 import pytest
+from mailboxes import PASSWORD, Dovecot, Mailbox, free_port, letter, real_server
 
 from classifier.errors import Busy, NotAllowed, SettingRefused, UnreadableFile
 from service import mail
@@ -32,170 +26,9 @@ from service.mail import (
     letter_key,
     letter_name,
     manuscripts,
-    quoted_folder,
 )
 from service.store import open_store
 from service.store.records import Query
-
-DOVECOT = shutil.which("dovecot") or "/usr/sbin/dovecot"
-OPENSSL = shutil.which("openssl")
-real_server = pytest.mark.skipif(
-    not (Path(DOVECOT).exists() and OPENSSL),
-    reason="dovecot-imapd and openssl are not installed",
-)
-PASSWORD = "口令 pass"
-
-CONFIG = """
-protocols = imap
-base_dir = {home}/run
-state_dir = {home}/state
-log_path = {home}/log
-ssl = required
-ssl_cert = <{home}/cert.pem
-ssl_key = <{home}/key.pem
-disable_plaintext_auth = yes
-listen = 127.0.0.1
-default_internal_user = {internal}
-default_internal_group = {group}
-default_login_user = {login}
-first_valid_uid = 1
-mail_location = maildir:{home}/mail/%u
-auth_mechanisms = plain login
-passdb {{
-  driver = passwd-file
-  args = {home}/users
-}}
-userdb {{
-  driver = static
-  args = uid={uid} gid={gid} home={home}/mail/%u
-}}
-service imap-login {{
-  chroot =
-  inet_listener imap {{
-    port = {starttls}
-  }}
-  inet_listener imaps {{
-    port = {tls}
-    ssl = yes
-  }}
-}}
-service anvil {{
-  chroot =
-}}
-service stats {{
-  chroot =
-}}
-"""
-
-
-class Dovecot:
-    """A running server with many empty mailboxes."""
-
-    def __init__(self, home: Path) -> None:
-        self.home, self.ports = home, (free_port(), free_port())
-        self.users = (f"desk{number}" for number in range(50))
-        prepare(home, *self.ports)
-        self.start()
-
-    def start(self) -> None:
-        """Until it takes a login; it listens before it can check a password."""
-        self.process = subprocess.Popen([DOVECOT, "-F", "-c", str(self.home / "dovecot.conf")])
-        context = ssl.create_default_context(cafile=self.home / "cert.pem")
-        for _ in range(200):
-            with suppress(OSError, imaplib.IMAP4.error):
-                with imaplib.IMAP4_SSL("127.0.0.1", self.ports[0], ssl_context=context) as box:
-                    box.authenticate("PLAIN", lambda _: f"\0desk0\0{PASSWORD}".encode())
-                return
-            if self.process.poll() is not None:
-                break
-            time.sleep(0.05)
-        self.stop()
-        log = self.home / "log"
-        pytest.fail(log.read_text(encoding="utf-8") if log.exists() else "dovecot did not start")
-
-    def stop(self) -> None:
-        """End it and its children."""
-        self.process.terminate()
-        self.process.wait(timeout=10)
-
-
-@dataclass(frozen=True, slots=True)
-class Server:
-    """One empty mailbox on a running dovecot."""
-
-    account: Account
-    dovecot: Dovecot
-
-    @contextmanager
-    def reading(self, folder: str = "INBOX") -> Iterator[imaplib.IMAP4_SSL]:
-        """The mailbox as a person's mail program opens it."""
-        context = ssl.create_default_context(cafile=self.account.ca)
-        with imaplib.IMAP4_SSL("127.0.0.1", self.account.port, ssl_context=context) as box:
-            box.authenticate("PLAIN", lambda _: f"\0{self.account.user}\0{PASSWORD}".encode())
-            box.create(quoted_folder(folder))
-            box.select(quoted_folder(folder))
-            yield box
-
-    def deliver(self, *letters: bytes, folder: str = "INBOX") -> None:
-        """Lay letters into the mailbox, unseen."""
-        with self.reading(folder) as box:
-            for letter in letters:
-                assert box.append(quoted_folder(folder), None, None, letter)[0] == "OK"
-
-    def flags(self, folder: str = "INBOX") -> list[set[bytes]]:
-        """Of each letter its flags, in order."""
-        with self.reading(folder) as box:
-            _, lines = box.fetch("1:*", "(FLAGS)")
-            return [
-                set(imaplib.ParseFlags(line)) - {b"\\Recent"}
-                for line in lines
-                if isinstance(line, bytes)
-            ]
-
-
-def free_port() -> int:
-    """A port of this machine that nobody listens on."""
-    with closing(socket.socket()) as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-def prepare(home: Path, tls: int, starttls: int) -> None:
-    """Configuration, certificate and users of a dovecot run by this user or, if root, by nobody."""
-    root = os.geteuid() == 0
-    owner = pwd.getpwnam("nobody" if root else getpass.getuser())
-    me = pwd.getpwuid(os.geteuid())
-    (home / "dovecot.conf").write_text(
-        CONFIG.format(
-            home=home,
-            internal=owner.pw_name,
-            login="daemon" if root else owner.pw_name,
-            group=subprocess.check_output(["id", "-gn", owner.pw_name], text=True).strip(),
-            uid=owner.pw_uid,
-            gid=owner.pw_gid,
-            tls=tls,
-            starttls=starttls,
-        ),
-        encoding="utf-8",
-    )
-    users = "".join(f"desk{number}:{{PLAIN}}{PASSWORD}\n" for number in range(50))
-    (home / "users").write_text(users, encoding="utf-8")
-    (home / "mail").mkdir()
-    (home / "state").mkdir()
-    for path in (home, *home.parents):
-        if path != Path("/") and path.owner() == me.pw_name:
-            path.chmod(path.stat().st_mode | 0o011)
-    if root:
-        os.chown(home / "mail", owner.pw_uid, owner.pw_gid)
-    subprocess.run(
-        [
-            OPENSSL or "", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "1",
-            "-keyout", str(home / "key.pem"), "-out", str(home / "cert.pem"),
-            "-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1",
-        ],
-        check=True,
-        capture_output=True,
-    )  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -209,11 +42,9 @@ def dovecot(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dovecot]:
 
 
 @pytest.fixture
-def server(dovecot: Dovecot) -> Server:
+def server(dovecot: Dovecot) -> Mailbox:
     """A mailbox that no other test has touched."""
-    ca = str(dovecot.home / "cert.pem")
-    user = next(dovecot.users)
-    return Server(Account("127.0.0.1", dovecot.ports[0], user, PASSWORD, ca=ca), dovecot)
+    return Mailbox.of(dovecot)
 
 
 class Desk:
@@ -233,24 +64,6 @@ class Desk:
         return Received((key[:6],), (f"{key[:6]}　{name}",), again)
 
 
-def letter(
-    subject: str, text: str, *, id: str = "", attached: dict[str, bytes] | None = None
-) -> bytes:
-    """A letter as a mail program sends it."""
-    message = EmailMessage()
-    message["From"] = "葛一山 <ge@weishan.cn>"
-    message["To"] = "desk@paper.cn"
-    message["Subject"] = subject
-    message["Message-ID"] = f"<{id or subject.encode().hex()}@weishan.cn>"
-    message["Date"] = "Mon, 23 Nov 2026 22:15:00 +0800"
-    message.set_content(text)
-    for name, content in (attached or {}).items():
-        message.add_attachment(
-            content, maintype="application", subtype="octet-stream", filename=name
-        )
-    return message.as_bytes()
-
-
 def intake(account: Account, desk: Desk, told: list[str] | None = None) -> MailIntake:
     """The mailbox, at the desk."""
     tell = (told if told is not None else []).append
@@ -258,7 +71,7 @@ def intake(account: Account, desk: Desk, told: list[str] | None = None) -> MailI
 
 
 @real_server
-def test_unseen_letters_come_in_once_and_are_marked(server: Server) -> None:
+def test_unseen_letters_come_in_once_and_are_marked(server: Mailbox) -> None:
     """Byte for byte, under their subject; the second look finds nothing."""
     letters = [letter(f"来稿{number}", "河长在岸边清点垃圾。") for number in range(3)]
     server.deliver(*letters)
@@ -274,7 +87,7 @@ def test_unseen_letters_come_in_once_and_are_marked(server: Server) -> None:
 
 
 @real_server
-def test_a_letter_that_cannot_be_read_is_starred_told_and_kept(server: Server) -> None:
+def test_a_letter_that_cannot_be_read_is_starred_told_and_kept(server: Mailbox) -> None:
     """Also one that is too large, which is not fetched; the others come in."""
     server.deliver(
         letter("加密稿", "secret"), letter("大稿", "x\n" * 80_000), letter("好稿", "河长清河。")
@@ -295,7 +108,7 @@ def test_a_letter_that_cannot_be_read_is_starred_told_and_kept(server: Server) -
 
 
 @real_server
-def test_what_the_store_will_not_have_now_stays_unseen(server: Server) -> None:
+def test_what_the_store_will_not_have_now_stays_unseen(server: Mailbox) -> None:
     """Busy ends the look, the letter is taken at the next; a crash after storing doubles nothing."""
     server.deliver(letter("一", "河长清河。"), letter("二", "河长巡河。"))
     desk = Desk()
@@ -313,7 +126,7 @@ def test_what_the_store_will_not_have_now_stays_unseen(server: Server) -> None:
 
 
 @real_server
-def test_a_letter_that_makes_the_program_fail_is_starred_at_the_third_look(server: Server) -> None:
+def test_a_letter_that_makes_the_program_fail_is_starred_at_the_third_look(server: Mailbox) -> None:
     """The one behind it comes in at the first."""
     server.deliver(letter("坏", "bad"), letter("好", "good"))
     desk = Desk()
@@ -325,7 +138,7 @@ def test_a_letter_that_makes_the_program_fail_is_starred_at_the_third_look(serve
 
 
 @real_server
-def test_a_chinese_folder_and_starttls_work_as_well(server: Server) -> None:
+def test_a_chinese_folder_and_starttls_work_as_well(server: Mailbox) -> None:
     """Folder names travel in modified UTF-7."""
     server.deliver(letter("来稿", "河长清河。"), folder="投稿 & 来信")
     account = replace(
@@ -337,7 +150,7 @@ def test_a_chinese_folder_and_starttls_work_as_well(server: Server) -> None:
 
 
 @real_server
-def test_what_is_wrong_with_the_account_is_said(server: Server) -> None:
+def test_what_is_wrong_with_the_account_is_said(server: Mailbox) -> None:
     """Password, folder, certificate, host: each its own sentence, none with the password."""
     wrong = {
         "用户名或密码": (replace(server.account, password="falsch"), NotAllowed),
@@ -355,7 +168,7 @@ def test_what_is_wrong_with_the_account_is_said(server: Server) -> None:
 
 @real_server
 def test_a_lost_server_is_tried_again_until_it_is_back(
-    server: Server, monkeypatch: pytest.MonkeyPatch
+    server: Mailbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Letters that came while it was away are taken; pauses double."""
     monkeypatch.setattr(mail, "SHORTEST_PAUSE", 0.1)
@@ -392,7 +205,7 @@ def wait_for(happens: Callable[[], bool]) -> None:
 
 @real_server
 def test_the_real_command_brings_bodies_and_attachments_into_the_store(
-    server: Server, tmp_path: Path
+    server: Mailbox, tmp_path: Path
 ) -> None:
     """Two looks of `gaoqian mail --once`; a covering note is no manuscript; the second adds none."""
     article = "　　六月二十日，河长在岸边清点垃圾三十斤，村民一起清河。\n"
@@ -404,17 +217,11 @@ def test_the_real_command_brings_bodies_and_attachments_into_the_store(
         }),
         letter("坏稿", "请查收附件。", attached={"a.docx": b"PK\x03\x04 broken"}),
     )  # fmt: skip
-    password = tmp_path / "password"
-    password.write_text(PASSWORD + "\n", encoding="utf-8")
     environment = {
         "PATH": os.environ["PATH"],
         "GAOQIAN_DATABASE": str(tmp_path / "store.db"),
         "GAOQIAN_MODELS": str(tmp_path / "models"),
-        "GAOQIAN_MAIL_HOST": "127.0.0.1",
-        "GAOQIAN_MAIL_PORT": str(server.account.port),
-        "GAOQIAN_MAIL_USER": server.account.user,
-        "GAOQIAN_MAIL_PASSWORD_FILE": str(password),
-        "GAOQIAN_MAIL_CA": server.account.ca,
+        **server.environment(tmp_path),
     }
     for _ in range(2):
         once = subprocess.run(
