@@ -59,7 +59,7 @@ def _peers() -> list[Peer]:
     try:
         import fasttext  # noqa: F401
     except ImportError:
-        print("fastText is not installed: pip install fasttext-numpy2-wheel")
+        print("fastText is not installed: pip install 'gaoqian[bench]'")
         return peers
     return [
         *peers,
@@ -213,7 +213,7 @@ def titles_table() -> None:
             FastText(list, "fastText, characters", characters=False, single=True),
         ]
     except ImportError:
-        print("fastText is not installed: pip install fasttext-numpy2-wheel")
+        print("fastText is not installed: pip install 'gaoqian[bench]'")
     for peer in peers:
         start = time.perf_counter()
         peer.fit(texts, labels)

@@ -91,7 +91,7 @@ def _contenders(model: Classifier, corpus: Corpus) -> list[Contender]:
             FastText(rjieba_cut, "(c) fastText, rjieba"),
         ]
     except ImportError:
-        print("fastText is not installed: pip install fasttext-numpy2-wheel")
+        print("fastText is not installed: pip install 'gaoqian[bench]'")
 
     def ours_one(text: str) -> object:
         return model.tag(Article(text))
