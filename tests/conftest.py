@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from databases import Server, postgresql_binaries, running_server
+from databases import Server, lay_tables, postgresql_binaries, running_server
 
 from classifier.model import Classifier
 from classifier.registry import Registry
@@ -18,7 +19,7 @@ from training.evaluation import evaluate_training
 from training.fit import Trained, train
 from training.labelled import Corpus, read_corpus
 from training.pipeline import Recipe
-from training.run import REPORT, model_files
+from training.run import PIPELINE, REPORT, model_files
 
 NOW = datetime(2026, 11, 24, 8, 30, tzinfo=UTC)
 SHARED = Path(__file__).parents[2] / "shared"
@@ -35,13 +36,14 @@ def own_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 @pytest.fixture(scope="session")
 def corpus() -> Corpus:
-    """The bundled corpus."""
-    return read_corpus()
+    """The first 1,400 bundled articles: what tests cost does not grow with the corpus."""
+    bundled = read_corpus()
+    return Corpus(bundled.articles[:1400], bundled.themes)
 
 
 @pytest.fixture(scope="session")
 def trained(corpus: Corpus) -> Trained:
-    """A model of every third bundled article: quick to make, good enough to ask."""
+    """A model of every third of them: quick to make, good enough to ask."""
     third = Corpus(corpus.articles[::3], corpus.themes)
     return train(third, recipe=Recipe(folds=3), now=NOW, jobs=1)
 
@@ -60,13 +62,34 @@ def packed_model(trained: Trained) -> dict[str, bytes]:
     return files
 
 
-@pytest.fixture
-def registry(tmp_path: Path, trained: Trained, packed_model: dict[str, bytes]) -> Registry:
-    """A models folder with that model in service."""
-    registry = Registry(tmp_path / "models")
+@pytest.fixture(scope="session")
+def served_models(
+    tmp_path_factory: pytest.TempPathFactory, trained: Trained, packed_model: dict[str, bytes]
+) -> Path:
+    """A models folder with that model in service, to be copied and left as it is."""
+    registry = Registry(tmp_path_factory.mktemp("served") / "models")
     registry.add(trained.manifest.id, packed_model)
     registry.promote(trained.manifest.id, now=NOW, by="test")
-    return registry
+    return registry.folder
+
+
+@pytest.fixture
+def registry(tmp_path: Path, served_models: Path) -> Registry:
+    """A copy of it for one test."""
+    return copied_models(served_models, tmp_path / "models")
+
+
+def copied_models(folder: Path, target: Path) -> Registry:
+    """A models folder like another; what the service never opens is not written twice."""
+
+    def link_or_copy(source: str, place: str) -> None:
+        if source.endswith(PIPELINE):
+            os.link(source, place)
+        else:
+            shutil.copy2(source, place)
+
+    shutil.copytree(folder, target, copy_function=link_or_copy)
+    return Registry(target)
 
 
 @pytest.fixture
@@ -103,7 +126,7 @@ def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
         with server.database(like=server.with_tables()) as url:
             yield url
     else:
-        yield str(tmp_path / "store.db")
+        yield str(lay_tables(tmp_path / "store.db"))
 
 
 class Clock:

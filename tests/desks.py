@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from conftest import Clock
+from databases import lay_tables
 from flask import Flask
 from werkzeug.test import TestResponse
 
@@ -91,6 +92,8 @@ def desk_of(folder: Path, **values: Any) -> Iterator[Desk]:
     """A desk on SQLite with these settings, where a retraining is under way."""
     clock = Clock()
     settings = chosen(folder, **values)
+    if "://" not in settings["database"]:
+        lay_tables(Path(settings["database"]))
     store = open_store(settings["database"], clock=clock)
     settings.models.mkdir(parents=True, exist_ok=True)
     try:

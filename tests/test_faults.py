@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import NOW, Clock
+from conftest import NOW, Clock, copied_models
 from made_submissions import new
 from running import GAOQIAN, Answer, Running, environment_of, running, wait_until
 
@@ -48,20 +48,11 @@ HARDLY = 3.0  # seconds of processor time: a tenth of it is usual, what is follo
 ARTICLE = {"title": "河长巡河", "text": "镇里的河长带着护河队下河捞垃圾，两岸种上了树。"}
 
 
-def _published(folder: Path, trained: Trained, packed: dict[str, bytes]) -> Registry:
-    registry = Registry(folder / "models")
-    registry.add(trained.manifest.id, packed)
-    registry.promote(trained.manifest.id, now=NOW, by="test")
-    return registry
-
-
 @pytest.fixture(scope="module")
-def server(
-    tmp_path_factory: pytest.TempPathFactory, trained: Trained, packed_model: dict[str, bytes]
-) -> Iterator[Running]:
+def server(tmp_path_factory: pytest.TempPathFactory, served_models: Path) -> Iterator[Running]:
     """A server that all senders of this file turn to: what one does must not hurt the next."""
     folder = tmp_path_factory.mktemp("faults")
-    _published(folder, trained, packed_model)
+    copied_models(served_models, folder / "models")
     with running(folder) as started:
         yield started
         assert started.ask("GET", "/readyz").status == 200
@@ -262,10 +253,10 @@ def test_a_very_long_cell_does_not_end_an_archive_run(tmp_path: Path) -> None:
 
 
 def test_a_model_folder_that_is_deleted_does_not_stop_a_running_server(
-    tmp_path: Path, trained: Trained, packed_model: dict[str, bytes]
+    tmp_path: Path, served_models: Path
 ) -> None:
     """It answers on from memory and says what is wrong; with the folder back all is well."""
-    registry = _published(tmp_path, trained, packed_model)
+    registry = copied_models(served_models, tmp_path / "models")
     with running(tmp_path, reload_seconds=0.1) as server:
         before = server.ask("POST", "/v1/predict", json_body=ARTICLE).json()
         shutil.rmtree(registry.folder)
@@ -274,7 +265,7 @@ def test_a_model_folder_that_is_deleted_does_not_stop_a_running_server(
         )
         assert server.ask("POST", "/v1/predict", json_body=ARTICLE).json() == before
         assert server.ask("POST", "/v1/submissions", json_body=ARTICLE).status == 201
-        _published(tmp_path, trained, packed_model)
+        copied_models(served_models, tmp_path / "models")
         wait_until(
             lambda: server.ask("GET", "/healthz").json()["problem"] == "", while_alive=server
         )
@@ -283,10 +274,10 @@ def test_a_model_folder_that_is_deleted_does_not_stop_a_running_server(
 
 
 def test_a_killed_worker_is_replaced_and_a_stopped_server_finishes_its_work(
-    tmp_path: Path, trained: Trained, packed_model: dict[str, bytes]
+    tmp_path: Path, served_models: Path
 ) -> None:
     """kill -9 of one of two: another takes its place. TERM: what is under way is answered."""
-    _published(tmp_path, trained, packed_model)
+    copied_models(served_models, tmp_path / "models")
     with running(tmp_path, workers=2) as server:
         killed = server.workers()[0].pid
         os.kill(killed, signal.SIGKILL)
@@ -423,11 +414,11 @@ def _says_why(told: subprocess.CompletedProcess[str], *words: str) -> None:
 
 @needs_mount
 def test_a_full_disk_does_not_cost_a_submission_or_the_server(
-    tmp_path: Path, trained: Trained, packed_model: dict[str, bytes]
+    tmp_path: Path, served_models: Path
 ) -> None:
     """507 with Retry-After and nothing half stored; reading and predicting go on; with room again
     storing goes on in the same process, and all that was acknowledged is there once."""
-    registry = _published(tmp_path, trained, packed_model)
+    registry = copied_models(served_models, tmp_path / "models")
     data = tmp_path / "data"
     data.mkdir()
     mounted = ["unshare", "-m", "sh", "-c", f"mount -t tmpfs -o size=3m tmpfs '{data}'; exec \"$0\" \"$@\""]  # fmt: skip

@@ -24,7 +24,7 @@ def test_served_scores_are_those_of_scikit_learn(
     model: Classifier, trained: Trained, corpus: Corpus
 ) -> None:
     """Arrays give the scikit-learn pipeline's scores to 1e-9, also on articles it never saw."""
-    articles = [labelled.article for labelled in corpus.articles]
+    articles = [labelled.article for labelled in corpus.articles[::3]]
     readings = [read_features(article, model.tokenizer) for article in articles]
 
     served, fitted = model.scores(articles), trained.pipeline.decision_function(readings)

@@ -7,13 +7,13 @@ import json
 import socket
 from collections.abc import Iterator
 from contextlib import ExitStack
+from pathlib import Path
 
 import pytest
+from conftest import copied_models
 from running import Running, running
 
-from classifier.registry import Registry
 from service import patience
-from training.fit import Trained
 
 HEAD = b"POST /v1/predict HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
 HEALTH = b"GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
@@ -21,16 +21,10 @@ ARTICLE = json.dumps({"text": "镇里的河长下河捞垃圾，护河队员清�
 
 
 @pytest.fixture(scope="module")
-def server(
-    tmp_path_factory: pytest.TempPathFactory, trained: Trained, packed_model: dict[str, bytes]
-) -> Iterator[Running]:
+def server(tmp_path_factory: pytest.TempPathFactory, served_models: Path) -> Iterator[Running]:
     """One process with two threads: three slow clients would be enough to stop a plain one."""
-    from conftest import NOW
-
     folder = tmp_path_factory.mktemp("patience")
-    registry = Registry(folder / "models")
-    registry.add(trained.manifest.id, packed_model)
-    registry.promote(trained.manifest.id, now=NOW, by="test")
+    copied_models(served_models, folder / "models")
     with running(folder, threads=2) as started:
         yield started
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from functools import cache
 from importlib.metadata import version
 from typing import Any
 
@@ -36,8 +36,9 @@ _MEANINGS = {
 }
 
 
-def document(routes: Sequence[Route]) -> dict[str, Any]:
-    """The OpenAPI document of a table of routes."""
+@cache
+def document(routes: tuple[Route, ...]) -> dict[str, Any]:
+    """The OpenAPI document of a table of routes, made once; to be read and not written to."""
     kinds: set[type[BaseModel]] = {ProblemReply}
     for route in routes:
         kinds |= {kind for kind in (route.reply, route.form, *route.bodies) if kind is not None}
