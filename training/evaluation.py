@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from classifier.errors import CorpusRefused
 from classifier.model import Classifier
-from training.cutoffs import choose_cutoffs, decide
+from training.cutoffs import ACCEPT, choose_cutoffs, decide
 from training.fit import COVERAGE_PERCENTILE, OutOfFold, Trained
 from training.labelled import Corpus, Labelled
 from training.measure import calibration_error, macro_f1, macro_f1_interval, theme_figures
@@ -30,7 +30,12 @@ def evaluate_training(trained: Trained) -> dict[str, Any]:
     found = trained.out_of_fold
     slugs = [theme.slug for theme in trained.corpus.themes]
     report = figures(
-        trained.truth, found.probabilities, slugs, trained.corpus.articles, seed=found.scores.size
+        trained.truth,
+        found.probabilities,
+        found.probabilities >= ACCEPT,
+        slugs,
+        trained.corpus.articles,
+        seed=found.scores.size,
     )
     report["decisions"] = [
         {"promise": promise, **_settled_at(trained.truth, found, promise)}
@@ -42,13 +47,13 @@ def evaluate_training(trained: Trained) -> dict[str, Any]:
 def figures(
     truth: Labels,
     probabilities: Floats,
+    found: Labels,
     slugs: Sequence[str],
     articles: Sequence[Labelled],
     *,
     seed: int,
 ) -> dict[str, Any]:
     """Figures of predictions against labels, (articles, themes) each."""
-    found = probabilities >= 0.5
     none = ~truth.any(axis=1)
     hard = np.array([bool(labelled.about.get("hard")) for labelled in articles])
     low, high = macro_f1_interval(truth, found, seed=seed)
@@ -168,5 +173,6 @@ def evaluate_model(model: Classifier, corpus: Corpus) -> dict[str, Any]:
         )
     taggings = list(model.tag_many(labelled.article for labelled in corpus.articles))
     probabilities = np.array([[tagging.scores[slug] for slug in slugs] for tagging in taggings])
+    found = label_matrix([tagging.themes for tagging in taggings], slugs)
     truth = label_matrix([labelled.themes for labelled in corpus.articles], slugs)
-    return figures(truth, probabilities, slugs, corpus.articles, seed=0)
+    return figures(truth, probabilities, found, slugs, corpus.articles, seed=0)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Self
 
@@ -178,7 +178,7 @@ def score_counted(
     return fitted.decision_function(sparse.hstack(asked, format="csr"))
 
 
-def label_matrix(themes: Sequence[frozenset[str]], slugs: Sequence[str]) -> Labels:
+def label_matrix(themes: Sequence[Collection[str]], slugs: Sequence[str]) -> Labels:
     """Who has what: (articles, themes)."""
     return np.array([[slug in own for slug in slugs] for own in themes], dtype=bool).reshape(
         len(themes), len(slugs)
