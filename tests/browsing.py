@@ -28,6 +28,7 @@ playwright = pytest.importorskip("playwright.sync_api", reason="playwright is no
 if not Path(CHROMIUM).is_file():
     pytest.skip("chromium is not installed (apt-get install chromium)", allow_module_level=True)
 expect = playwright.expect
+expect.set_options(timeout=60_000)
 
 ARTICLES = [
     {"title": f"第{number}届老年人助餐与党建座谈", "text": f"社区党支部为{number}0位老人送餐。" * 3}
@@ -76,7 +77,7 @@ class Editor:
             accept_downloads=True,
             **given,
         )
-        self.context.set_default_timeout(15_000)
+        self.context.set_default_timeout(60_000)
         self.troubles: list[str] = []
         self.hosts: set[str] = set()
         self.page = self.context.new_page()

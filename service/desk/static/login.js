@@ -1,31 +1,30 @@
-// 登录
-import { ask, safeNext } from "./ask.js";
-import { find, ready } from "./nodes.js";
+// 登录. No module, and not deferred: it listens before there is a form, so that no Enter is lost.
+"use strict";
 
-const form = find("login");
-const next = safeNext(new URLSearchParams(location.search).get("next"));
+const wish = new URLSearchParams(location.search).get("next");
 
-form.addEventListener("submit", async (event) => {
+document.addEventListener("submit", async (event) => {
   event.preventDefault();
-  const button = form.querySelector("button");
+  const { name, password } = event.target.elements;
+  const button = event.target.querySelector("button");
+  const refused = document.getElementById("refusal");
   button.disabled = true;
-  find("refusal").textContent = "";
+  refused.textContent = "";
   try {
-    const me = await ask("POST", "/v1/login", {
-      name: form.elements.name.value,
-      password: form.elements.password.value,
-    });
-    location.replace(me.must_change ? "/account" : next);
+    const { ask, safeNext } = await import("./ask.js");
+    const given = { name: name.value, password: password.value };
+    const me = await ask("POST", "/v1/login", given);
+    location.replace(me.must_change ? "/account" : safeNext(wish));
   } catch (refusal) {
-    find("refusal").textContent = refusal.message;
-    form.elements.password.value = "";
-    form.elements.password.focus();
+    refused.textContent = refusal.message;
+    password.value = "";
+    password.focus();
   }
   button.disabled = false;
 });
 
-ready();
-
 // Who is logged in already, or needs no login, has nothing to do here.
-const known = await fetch("/v1/me").catch(() => null);
-if (known?.ok) location.replace(next);
+(async () => {
+  const known = await fetch("/v1/me").catch(() => null);
+  if (known?.ok) location.replace((await import("./ask.js")).safeNext(wish));
+})();
