@@ -128,7 +128,7 @@ def test_a_retraining_is_started_followed_and_the_second_refused(
     tmp_path: Path, corpus: Corpus
 ) -> None:
     """On a real server: begun with 202, the next gets 409, and in the end a model serves."""
-    short = shortened(corpus, every=4, length=120)
+    short = shortened(corpus, every=8, length=100)
     lesson = written(tmp_path / "lesson.jsonl", short.articles)
     with running(tmp_path, corpus=lesson, reload_seconds=0.2) as server:
         assert server.ask("GET", "/v1/retraining").json()["stage"] == "never"
