@@ -17,7 +17,7 @@ Labels = NDArray[np.bool_]
 # A calibrated probability from which an article has a theme. Above one half, since a paper prints
 # more articles without a theme than the corpus holds; docs/design.md has the figures.
 ACCEPT = 0.6
-UNSURE = (0.2, 0.8)  # within which nothing is settled, however well the folds went
+UNSURE = (0.1, 0.9)  # within which nothing is settled, however well the folds went
 
 
 def fit_calibration(scores: Floats, truth: Labels) -> tuple[float, float]:
