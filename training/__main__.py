@@ -39,9 +39,10 @@ def main(
 
     from training.labelled import BUNDLED
     from training.pipeline import Recipe
-    from training.run import on_cluster, run_training, summary_lines, write_model
+    from training.run import check_free, on_cluster, run_training, summary_lines, write_model
     from training.tune import Search
 
+    check_free(out)
     words = user_words.read_text(encoding="utf-8").split() if user_words else ()
     with on_cluster(cluster):
         manifest, files, report = run_training(

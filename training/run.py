@@ -113,10 +113,15 @@ def on_cluster(address: str | None) -> Iterator[None]:
             yield
 
 
-def write_model(folder: Path, files: dict[str, bytes]) -> None:
-    """Write a model folder of its own; refuses to write over anything."""
+def check_free(folder: Path) -> None:
+    """Refuse a place where something is, before minutes of training are spent on it."""
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise GaoqianError("已有内容，不覆盖", where=str(folder), fix="请换一个空文件夹")
+
+
+def write_model(folder: Path, files: dict[str, bytes]) -> None:
+    """Write a model folder of its own; refuses to write over anything."""
+    check_free(folder)
     if folder.is_dir():
         folder.rmdir()
     write_folder(folder, files)

@@ -56,9 +56,11 @@ def train(
     from classifier.registry import Registry
     from training.labelled import BUNDLED
     from training.pipeline import Recipe
-    from training.run import on_cluster, run_training, summary_lines, write_model
+    from training.run import check_free, on_cluster, run_training, summary_lines, write_model
     from training.tune import Search
 
+    if out is not None:
+        check_free(out)
     models = read_settings().models
     now = datetime.now().astimezone()
     words = user_words.read_text(encoding="utf-8").split() if user_words else ()
