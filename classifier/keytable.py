@@ -32,17 +32,19 @@ class KeyTable:
     def __init__(self, keys: Keys, rows: Rows, displacements: Displacements) -> None:
         self._hash = _Hash(keys.dtype, len(keys))
         self._salts = self._hash.salts(displacements)
-        self._keys = np.zeros(self._hash.slot_count, dtype=keys.dtype)
-        self._rows = np.full(self._hash.slot_count, -1, dtype=np.int32)
+        # Key and row side by side: one look into memory finds both.
+        self._places = np.zeros((self._hash.slot_count, 2), dtype=keys.dtype)
+        self._places[:, 1] = np.iinfo(keys.dtype).max  # -1 once it is signed
         slots = self._hash.slots(keys, self._salts.take(self._hash.buckets(keys)))
-        self._keys[slots] = keys
-        self._rows[slots] = rows
+        self._places[slots, 0] = keys
+        self._places[slots, 1] = rows
 
     def find(self, keys: Keys) -> Rows:
         """The row of each key, -1 where it has none."""
         slots = self._hash.slots(keys, self._salts.take(self._hash.buckets(keys)))
-        rows: Rows = self._rows.take(slots)
-        rows[self._keys.take(slots) != keys] = -1
+        places = self._places.take(slots, axis=0)
+        rows: Rows = places[:, 1].astype(np.int32)
+        rows[places[:, 0] != keys] = -1
         return rows
 
 

@@ -15,6 +15,7 @@ from typing import Any
 import joblib
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.model_selection import StratifiedGroupKFold
 from sklearn.pipeline import Pipeline
 
@@ -204,8 +205,11 @@ def export(pipeline: Pipeline) -> Arrays:
     union = pipeline.named_steps["features"]
     words, grams = (vectorizer for _, vectorizer in union.transformer_list)
     machines = pipeline.named_steps["themes"]
-    names = sorted(words.vocabulary_, key=words.vocabulary_.__getitem__)
-    runs = sorted(grams.vocabulary_, key=grams.vocabulary_.__getitem__)
+    names, runs = _commonest_first(words), _commonest_first(grams)
+    columns = np.array(
+        [words.vocabulary_[name] for name in names]
+        + [len(names) + grams.vocabulary_[run] for run in runs]
+    )
     block = np.repeat(
         [union.transformer_weights["words"], union.transformer_weights["grams"]],
         [len(names), len(runs)],
@@ -214,10 +218,16 @@ def export(pipeline: Pipeline) -> Arrays:
         words=tuple(names),
         grams=tuple(runs),
         displacements=displacements_of(names, runs),
-        idf=np.concatenate((words.idf_, grams.idf_)),
-        weights=np.ascontiguousarray((machines.coef_ * block).T),
+        idf=np.concatenate((words.idf_, grams.idf_))[columns],
+        weights=np.ascontiguousarray((machines.coef_[:, columns] * block).T),
         bias=machines.intercept_.copy(),
     )
+
+
+def _commonest_first(vectorizer: TfidfVectorizer) -> list[str]:
+    """The features of a block; what most articles are made of lies close together in memory."""
+    names = sorted(vectorizer.vocabulary_, key=vectorizer.vocabulary_.__getitem__)
+    return [names[place] for place in np.argsort(vectorizer.idf_, kind="stable").tolist()]
 
 
 def provenance(corpus: Corpus, recipe: Recipe, user_words: Sequence[str]) -> dict[str, Any]:
