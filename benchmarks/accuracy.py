@@ -40,22 +40,26 @@ def main() -> None:
     """Print all tables, or those asked for."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("tables", nargs="*", default=["corpus", "curve", "titles"])
-    chosen = parser.parse_args().tables
+    parser.add_argument("--annif", metavar="PYTHON", help="of an environment with Annif in it")
+    asked = parser.parse_args()
+    chosen = asked.tables
     print(f"{platform.processor() or platform.machine()}, CPython {platform.python_version()}")
     if "corpus" in chosen:
-        corpus_table(read_corpus())
+        corpus_table(read_corpus(), annif=asked.annif)
     if "curve" in chosen:
-        curve_table(read_corpus())
+        curve_table(read_corpus(), annif=asked.annif)
     if "titles" in chosen:
         titles_table()
 
 
-def _peers() -> list[Peer]:
+def _peers(annif: str | None) -> list[Peer]:
     peers: list[Peer] = [
         Tutorial(jieba_cut, "jieba + TF-IDF + LinearSVC"),
         Tutorial(rjieba_cut, "rjieba + TF-IDF + LinearSVC"),
-        AnnifTfidf(),
+        *([AnnifTfidf(annif)] if annif else ()),
     ]
+    if not annif:
+        print("Annif is left out: see --annif and benchmarks/annif_tfidf.py")
     try:
         import fasttext  # noqa: F401
     except ImportError:
@@ -68,7 +72,7 @@ def _peers() -> list[Peer]:
     ]
 
 
-def corpus_table(corpus: Corpus) -> None:
+def corpus_table(corpus: Corpus, *, annif: str | None) -> None:
     """Nested cross-validation on the bundled corpus."""
     articles = [labelled.article for labelled in corpus.articles]
     texts = [f"{article.title}\n{article.text}" for article in articles]
@@ -82,7 +86,7 @@ def corpus_table(corpus: Corpus) -> None:
     print(f"{'':38}macro-F1  95 % interval    exact set  themeless tagged")
     _row("gaoqian (nested)", truth, probabilities >= ACCEPT)
     _row("gaoqian, accepting from 0.5", truth, probabilities >= 0.5)
-    for peer in _peers():
+    for peer in _peers(annif):
         found = np.zeros(truth.shape, dtype=bool)
         for fold in np.unique(folds):
             own = folds == fold
@@ -151,7 +155,7 @@ def nested(
     return probabilities, settled
 
 
-def curve_table(corpus: Corpus) -> None:
+def curve_table(corpus: Corpus, *, annif: str | None) -> None:
     """Macro-F1 by number of labelled articles, judged on one held-out fifth."""
     truth = label_matrix(
         [labelled.themes for labelled in corpus.articles], [theme.slug for theme in corpus.themes]
@@ -164,7 +168,7 @@ def curve_table(corpus: Corpus) -> None:
     tokenizer = current_tokenizer()
     readings = [read_features(article, tokenizer) for article in articles]
     sizes = [size for size in (50, 100, 200, 400, 800) if size < len(pool)] + [len(pool)]
-    peers = _peers()
+    peers = _peers(annif)
     print(f"\nmacro-F1 on {len(held)} held-out articles by number of labelled ones")
     print(f"{'':38}" + "".join(f"{size:>8}" for size in sizes))
     rows: dict[str, list[float]] = {"gaoqian": [], **{peer.name: [] for peer in peers}}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
 import tempfile
 import unicodedata
 from abc import ABC, abstractmethod
@@ -121,29 +123,35 @@ class FastText(Peer):
 
 
 class AnnifTfidf(Peer):
-    """The method of Annif's tfidf backend: each theme is the TF-IDF vector of its articles.
+    """Annif's tfidf backend on text cut by jieba, in the environment of another Python.
 
-    Written after its description (cosine similarity to a theme's concatenated texts), since Annif
-    itself does not install beside current packages; its threshold is set on the training articles.
+    It scores every theme of every article; its threshold is set on the training articles.
     """
 
-    name = "Annif tfidf (method), jieba"
+    name = "Annif tfidf, jieba"
+
+    def __init__(self, python: str) -> None:
+        self._python = python
 
     def fit(self, texts: Sequence[str], labels: Labels) -> None:
-        from sklearn.feature_extraction.text import TfidfVectorizer
-
-        self._vectorizer = TfidfVectorizer(tokenizer=jieba_cut, token_pattern=None, lowercase=False)
-        themes = [
-            "\n".join(text for text, has in zip(texts, own, strict=True) if has) for own in labels.T
-        ]
-        self._vectorizer.fit(texts)
-        self._themes = self._vectorizer.transform(themes)
-        own = self.scores(texts)
-        grid = np.linspace(0.0, 0.8, 81)
-        self.threshold = float(grid[np.argmax([_micro_f1(labels, own > at) for at in grid])])
+        self._labels = labels
+        self._texts = [" ".join(jieba_cut(text)) for text in texts]
 
     def scores(self, texts: Sequence[str]) -> Floats:
-        return np.asarray((self._vectorizer.transform(texts) @ self._themes.T).toarray())
+        asked = {
+            "train": self._texts,
+            "labels": [np.flatnonzero(own).tolist() for own in self._labels],
+            "judge": [" ".join(jieba_cut(text)) for text in texts],
+        }
+        told = subprocess.run(
+            [self._python, "-P", Path(__file__).with_name("annif_tfidf.py")],
+            input=json.dumps(asked), capture_output=True, text=True, check=True,
+        )  # fmt: skip
+        answers = json.loads(told.stdout)
+        own = np.array(answers["train"])
+        grid = np.linspace(0.0, 0.8, 81)
+        self.threshold = float(grid[np.argmax([_micro_f1(self._labels, own > at) for at in grid])])
+        return np.array(answers["judge"])
 
 
 def _micro_f1(truth: Labels, found: Labels) -> float:
