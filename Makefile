@@ -21,11 +21,14 @@ $(STAMP): pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev,dask,postgres]'
 	@touch $@
 
+# Threads of the linear algebra cost more on small tables than they give, and two workers share
+# the cores already.
+test: export OPENBLAS_NUM_THREADS = 1
 test: $(STAMP)
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/gaoqian corpus check > /dev/null
-	$(BIN)/python -m pytest --cov --cov-report=term:skip-covered
+	$(BIN)/python -m pytest -n 2 --dist loadfile --cov=classifier --cov=training --cov=service --cov-report=term:skip-covered
 
 # The long forms of what `make test` does in short.
 torture: $(STAMP)

@@ -44,7 +44,7 @@ def started(environment: dict[str, str]) -> tuple[subprocess.Popen[str], str, st
         assert line, said
         said += line
     url = f"http://127.0.0.1:{port}"
-    for _ in range(100):
+    for _ in range(600):
         try:
             with urllib.request.urlopen(f"{url}/healthz"):
                 return server, said, url
@@ -55,7 +55,7 @@ def started(environment: dict[str, str]) -> tuple[subprocess.Popen[str], str, st
 
 def stop(server: subprocess.Popen[str]) -> None:
     server.send_signal(signal.SIGTERM)
-    server.communicate(timeout=30)
+    server.communicate(timeout=60)
 
 
 def test_a_real_server_makes_its_administrator_once(tmp_path: Path) -> None:

@@ -231,6 +231,7 @@ def test_text_converted_wrongly_elsewhere_is_noticed() -> None:
     assert not any(looks_garbled(text) for text in SCRIPTS.values())
 
 
+@pytest.mark.no_cover
 def test_the_table_is_what_jieba_and_opencc_count() -> None:
     """Counting again from the installed dictionaries gives the committed table."""
     dictionary = Path(jieba.__file__).with_name("dict.txt").read_text(encoding="utf-8")

@@ -76,7 +76,7 @@ def ask(
     port: int, method: str, path: str, body: object = None, key: str = ""
 ) -> tuple[int, dict[str, object]]:
     """One request on a connection of its own; raises OSError where nobody answers."""
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
     headers = {"Content-Type": "application/json"} | ({"Idempotency-Key": key} if key else {})
     try:
         connection.request(method, path, json.dumps(body) if body else None, headers)

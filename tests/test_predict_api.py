@@ -47,7 +47,7 @@ def server(registry: Registry, tmp_path: Path) -> Iterator[str]:
         stdout=subprocess.DEVNULL,
     )
     address = f"http://127.0.0.1:{port}"
-    for _ in range(100):
+    for _ in range(600):
         try:
             urllib.request.urlopen(f"{address}/readyz", timeout=2).close()
             break
@@ -55,7 +55,7 @@ def server(registry: Registry, tmp_path: Path) -> Iterator[str]:
             time.sleep(0.1)
     yield address
     process.send_signal(signal.SIGTERM)
-    assert process.wait(timeout=20) == 0
+    assert process.wait(timeout=60) == 0
 
 
 def _post(address: str, body: Any) -> Any:
@@ -64,7 +64,7 @@ def _post(address: str, body: Any) -> Any:
         data=json.dumps(body, ensure_ascii=False).encode(),
         headers={"Content-Type": "application/json"},
     )
-    with urllib.request.urlopen(request, timeout=20) as answer:
+    with urllib.request.urlopen(request, timeout=60) as answer:
         return json.loads(answer.read())
 
 

@@ -349,7 +349,7 @@ def _command(registry: Registry, corpus: Path) -> subprocess.Popen[str]:
     )
 
 
-def _wait_for(registry: Registry, stage: Stage, *, seconds: float = 30) -> None:
+def _wait_for(registry: Registry, stage: Stage, *, seconds: float = 60) -> None:
     end = time.monotonic() + seconds
     while read_status(registry).stage is not stage and time.monotonic() < end:
         time.sleep(0.02)

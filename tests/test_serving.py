@@ -181,7 +181,7 @@ def test_switches_under_load_drop_nothing_and_mix_nothing(
     registry: Registry, trained: Trained, corpus: Corpus, tmp_path: Path, clock: Clock
 ) -> None:
     """Two processes, three connections, four moves; benchmarks/switch.py does twenty."""
-    other = learned(shortened(corpus, every=6))
+    other = learned(shortened(corpus, every=12))
     registry.add(other.manifest.id, model_files(other, other.manifest, evaluate_training(other)))
     versions = [trained.manifest.id, other.manifest.id]
     articles = [one.article for one in corpus.articles[:4]]
@@ -192,4 +192,4 @@ def test_switches_under_load_drop_nothing_and_mix_nothing(
     assert seen.failures == []
     assert seen.mixed == []
     assert set(seen.answers) == set(versions)
-    assert max(seen.settled) < 5
+    assert max(seen.settled) < 30  # after which it is not waited for

@@ -157,7 +157,7 @@ quietly = settings(
 )
 
 
-@quietly
+@settings(quietly, max_examples=60)
 @given(query=few_filters | queries, limit=st.integers(10, 90))
 def test_pages_hold_what_was_asked_for_once_and_in_order(
     filled: Store, stored: Stored, query: Query, limit: int
@@ -231,7 +231,7 @@ def test_a_page_does_not_repeat_what_arrives_meanwhile(store: Store, clock: Cloc
     assert [one.id for one in (*first.items, *second.items)] == old[::-1]
 
 
-@quietly
+@settings(quietly, max_examples=60)
 @given(
     text=st.text(min_size=1, max_size=30),
     cut=st.tuples(st.integers(0, 29), st.integers(1, 30)),

@@ -39,6 +39,7 @@ def rjieba(spec: TokenizerSpec) -> Tokenizer:
     return Tokenizer(spec, *tokens._rjieba(spec))
 
 
+@pytest.mark.no_cover
 def test_both_engines_cut_a_million_characters_alike(
     jieba: Tokenizer, rjieba: Tokenizer, corpus: Corpus
 ) -> None:

@@ -408,7 +408,7 @@ def test_the_real_command_survives_being_killed_at_any_moment(tmp_path: Path) ->
         child.stderr.close()
 
     child = command(folder, tmp_path, "--once")
-    _, said = child.communicate(timeout=120)
+    _, said = child.communicate(timeout=300)
 
     assert child.returncode == 0, said.decode()
     assert kills == 5
@@ -430,7 +430,7 @@ def test_the_command_ends_with_the_file_in_hand_and_says_what_failed(tmp_path: P
     while "在看" not in child.stderr.readline().decode():
         pass
     child.terminate()
-    assert child.wait(timeout=20) == 0
+    assert child.wait(timeout=60) == 0
     child.stderr.close()
 
     (folder / "bad.docx").write_bytes(b"PK\x03\x04 no docx")
