@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from classifier.article import Article
 from classifier.cleaning import BREAK, Cleaned, Codes, Fields, clean, clean_fields
 from classifier.keytable import Keys, KeyTable, Rows, displace
-from classifier.tokens import FIRST_HAN, WORD_KEY_LENGTH, Cutting, Tokenizer, word_keys
+from classifier.tokens import WORD_KEY_LENGTH, Cutting, Tokenizer, key_pieces
 
 GRAM_LENGTHS = (1, 2)
 TITLE_COUNTS = 2
@@ -97,13 +97,16 @@ class Lexicon:
     ) -> None:
         self.words = words
         self.grams = grams
-        self._row_of = {word: row for row, word in enumerate(words) if not _is_short_han(word)}
+        keys, rows = _short_words(words)
+        self._short = KeyTable(keys, rows, displacements.words)
+        others = np.setdiff1d(np.arange(len(words)), rows, assume_unique=True).tolist()
+        self._row_of = {words[row]: row for row in others}
+        keys, rows = _pairs(grams)
+        self._pairs = KeyTable(keys, rows + len(words), displacements.pairs)
         self._single = np.full(0x10000, -1, dtype=np.int32)
-        for row, gram in enumerate(grams, len(words)):
-            if len(gram) == 1:
-                self._single[ord(gram)] = row
-        self._pairs = KeyTable(*_pairs(grams, first=len(words)), displacements.pairs)
-        self._short = KeyTable(*_short_words(words), displacements.words)
+        keyed = key_pieces(grams)
+        rows = (keyed.lengths == 1).nonzero()[0]
+        self._single[keyed.keys.take(rows).astype(np.intp)] = rows + len(words)
 
     def __len__(self) -> int:
         return len(self.words) + len(self.grams)
@@ -200,22 +203,17 @@ def displacements_of(words: Sequence[str], grams: Sequence[str]) -> Displacement
 
 
 def _short_words(words: Sequence[str]) -> tuple[Keys, Rows]:
-    """The words that are found by their bits: keys and rows."""
-    short = [(word, row) for row, word in enumerate(words) if _is_short_han(word)]
-    return word_keys([word for word, _ in short]), np.array(
-        [row for _, row in short], dtype=np.intp
-    )
+    """The words that are found by their bits: keys, and places among the words."""
+    keyed = key_pieces(words)
+    rows = ((keyed.lengths <= WORD_KEY_LENGTH) & keyed.is_han).nonzero()[0]
+    return keyed.keys.take(rows), rows
 
 
-def _pairs(grams: Sequence[str], *, first: int = 0) -> tuple[Keys, Rows]:
-    """The n-grams of two characters: keys, and rows counted from `first`."""
-    pairs = [(gram, row) for row, gram in enumerate(grams, first) if len(gram) == 2]
-    keys = np.frombuffer("".join(gram for gram, _ in pairs).encode("utf-16-le"), dtype=np.uint32)
-    return keys, np.array([row for _, row in pairs], dtype=np.intp)
-
-
-def _is_short_han(word: str) -> bool:
-    return len(word) <= WORD_KEY_LENGTH and ord(word[0]) >= FIRST_HAN
+def _pairs(grams: Sequence[str]) -> tuple[Keys, Rows]:
+    """The n-grams of two characters: keys, and places among the n-grams."""
+    keyed = key_pieces(grams)
+    rows = (keyed.lengths == 2).nonzero()[0]
+    return keyed.keys.take(rows).astype(np.uint32), rows
 
 
 def _pairs_of(codes: Codes) -> NDArray[np.uint32]:

@@ -19,6 +19,7 @@ from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from itertools import pairwise
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -96,16 +97,11 @@ class Tokenizer:
         pieces = []
         for start, end in pairwise((0, *_cuts(readable), len(whole))):
             pieces += self._cut(whole[start:end])
-        letters = np.frombuffer("\0".join((*pieces, "\0\0\0")).encode("utf-16-le"), dtype=np.uint16)
-        ends = (letters == 0).nonzero()[0][: len(pieces)]
-        starts = np.zeros_like(ends)
-        np.add(ends[:-1], 1, out=starts[1:])
-        numbers = (letters.take(starts) >= FIRST_HAN).nonzero()[0]
-        starts = starts.take(numbers)
-        lengths = ends.take(numbers) - starts
-        keys = _windows(letters).take(starts)
-        keys &= _WORD_MASKS.take(lengths, mode="clip")
-        places = starts - numbers
+        keyed = key_pieces(pieces)
+        numbers = keyed.is_han.nonzero()[0]
+        places = keyed.starts.take(numbers) - numbers
+        lengths = keyed.lengths.take(numbers)
+        keys = keyed.keys.take(numbers)
         latin = _latin(codes)
         if latin:
             places = np.concatenate((places, [match.start() for match in latin]))
@@ -127,14 +123,29 @@ class Tokenizer:
         return list(zip(cutting.words(), cutting.places.tolist(), strict=True))
 
 
-def word_keys(words: Sequence[str]) -> NDArray[np.uint64]:
-    """The numbers that words of up to `WORD_KEY_LENGTH` Han are looked up by: their bits.
+class Keyed(NamedTuple):
+    """Pieces of text as numbers, all arrays of their count."""
 
-    >>> hex(word_keys(["老人"])[0])
+    starts: Offsets  # in the pieces end to end, one apart
+    lengths: Offsets  # in characters
+    keys: NDArray[np.uint64]  # the bits of the first `WORD_KEY_LENGTH` characters
+    is_han: NDArray[np.bool_]  # by the first character
+
+
+def key_pieces(pieces: Sequence[str]) -> Keyed:
+    """The numbers that pieces are looked up by; no piece is empty or holds a NUL.
+
+    >>> hex(key_pieces(["老人"]).keys[0])
     '0x4eba8001'
     """
-    bits = (word.encode("utf-16-le").ljust(2 * WORD_KEY_LENGTH, b"\0") for word in words)
-    return np.frombuffer(b"".join(bits), dtype=np.uint64)
+    letters = np.frombuffer("\0".join((*pieces, "\0\0\0")).encode("utf-16-le"), dtype=np.uint16)
+    ends = (letters == 0).nonzero()[0][: len(pieces)]
+    starts = np.zeros_like(ends)
+    np.add(ends[:-1], 1, out=starts[1:])
+    lengths = ends - starts
+    keys = _windows(letters).take(starts)
+    keys &= _WORD_MASKS.take(lengths, mode="clip")
+    return Keyed(starts, lengths, keys, letters.take(starts) >= FIRST_HAN)
 
 
 def current_tokenizer(*, user_words: Iterable[str] = ()) -> Tokenizer:
