@@ -173,11 +173,16 @@ def _mentions(text: str, *, believed: frozenset[str] = frozenset()) -> list[_Men
     """
     names = gazetteer()
     found: list[_Mention] = []
-    pos = 0
+    pos, kind = 0, -1  # where a town's kind stands next
     while pos < len(text):
-        if text[pos : pos + 2] not in names.begins and not _opens(text, pos):
-            pos += 1
-            continue
+        if text[pos : pos + 2] not in names.begins:
+            if kind < pos:
+                following = _KIND.search(text, pos)
+                kind = following.start() if following is not None else len(text) + _LONGEST_NAME
+            # A name that is in no table is known by the kind of town that it ends with.
+            if kind - pos > _LONGEST_NAME or not _opens(text, pos):
+                pos += 1
+                continue
         mention = _mention_at(text, pos, believed)
         if mention is None:
             # Past whole words, not into them: there is no 东城区 in 山东城区.
@@ -313,6 +318,8 @@ def _without_list(text: str, mention: _Mention) -> _Mention:
 
 # Towns
 
+_KIND = re.compile("街道|苏木|[镇乡]")
+_LONGEST_NAME = 16  # characters before the kind of a town: a county's name and the town's own
 _TOWN = re.compile(rf"(?P<stem>[{HAN}·]{{1,9}}?)(?P<kind>街道|苏木|[镇乡])")
 _TOWN_OF_TOWN = re.compile(
     rf"(?P<stem>[{HAN}]{{1,3}}[镇街])(?P<kind>街道|镇)"
