@@ -115,15 +115,7 @@ class Lexicon:
         """Count every known feature of every article of a batch, as `read_fields` read it."""
         codes, bounds = fields.codes, fields.bounds  # title and text of each article in turn
         articles = len(bounds) // 2
-        cutting = tokenizer.cut(codes)
-        readable = codes != BREAK
-        standing = readable.astype(np.intp)  # features that begin at each code, known or not
-        standing[:-1] += readable[:-1] & readable[1:]
-        standing[cutting.places] += 1
-        rows = np.full((3, len(codes)), -1, dtype=np.int32)  # of those features
-        self._single.take(codes, out=rows[0], mode="clip")
-        rows[1, :-1] = self._pairs.find(_pairs_of(codes))
-        rows[2, cutting.places] = self._word_rows(cutting)
+        rows, standing = self._features_at(codes, tokenizer)
         known = rows >= 0
         # One number for each occurrence, telling article and row: sorting these is the cheapest
         # way to count, and narrow numbers sort faster.
@@ -162,6 +154,21 @@ class Lexicon:
             (places[1:] - places[:-1]) / np.maximum(sizes, 1),
             sizes,
         )
+
+    def _features_at(self, codes: Codes, tokenizer: Tokenizer) -> tuple[Rows, NDArray[np.intp]]:
+        """(3, codes): the rows of the character, the pair and the word that begin at each code,
+        -1 for one that is unknown or not there; and how many begin there, known or not.
+        """
+        cutting = tokenizer.cut(codes)
+        readable = codes != BREAK
+        standing = readable.astype(np.intp)
+        standing[:-1] += readable[:-1] & readable[1:]
+        standing[cutting.places] += 1
+        rows = np.full((3, len(codes)), -1, dtype=np.int32)
+        self._single.take(codes, out=rows[0], mode="clip")
+        rows[1, :-1] = self._pairs.find(_pairs_of(codes))
+        rows[2, cutting.places] = self._word_rows(cutting)
+        return rows, standing
 
     def occurrences(self, cleaned: Cleaned, tokenizer: Tokenizer) -> list[Occurrence]:
         """Every known feature of one field with its place, for evidence."""
