@@ -382,7 +382,7 @@ def _progress(articles: int, reader: _Reader, start: float) -> str:
 
 def _client(cluster: str | None, workers: int) -> Client:
     try:
-        from distributed import Client, LocalCluster
+        from distributed import Client
     except ImportError:
         raise ExtraMissing(
             "没有安装 Dask", where="gaoqian archive", fix="请运行 pip install 'gaoqian[dask]'"
@@ -394,7 +394,8 @@ def _client(cluster: str | None, workers: int) -> Client:
             raise InputRefused(
                 f"连不上 Dask 集群（{error}）", where=cluster, fix="请检查地址和网络"
             ) from None
-    local = LocalCluster(
+    # A cluster of the client's own making ends with the client.
+    return Client(
         n_workers=workers,
         threads_per_worker=1,
         processes=True,
@@ -402,7 +403,6 @@ def _client(cluster: str | None, workers: int) -> Client:
         host="127.0.0.1",
         silence_logs=50,
     )
-    return Client(local)
 
 
 def _import_parquet() -> Any:
