@@ -246,8 +246,7 @@ def test_a_cluster_gives_the_same_choice_and_the_same_model(small: Corpus, tmp_p
         distributed.LocalCluster(
             n_workers=1,
             threads_per_worker=2,
-            processes=False,
-            protocol="tcp://",
+            processes=True,  # one of ours would wait for the interpreter while we train
             host="127.0.0.1",
             dashboard_address=None,
         ) as cluster,
