@@ -36,8 +36,8 @@ from classifier.features import (
 from classifier.themes import Theme, theme_from_json
 from classifier.tokens import Tokenizer, TokenizerSpec, open_tokenizer
 
-# Format 1: first release.
-FORMAT = 1
+# Format 1: one table of keys. 2: words and pairs apart, the commonest features first.
+FORMAT = 2
 MANIFEST, ARRAYS = "manifest.json", "arrays.npz"
 MAX_MANIFEST_BYTES = 4_000_000
 MAX_ARRAY_BYTES = 1_000_000_000
