@@ -25,6 +25,11 @@ NOW = datetime(2026, 11, 24, 8, 30, tzinfo=UTC)
 SHARED = Path(__file__).parents[2] / "shared"
 
 
+def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
+    """Bytes are named by their argument: two workers must agree, and no terminal need show them."""
+    return argname if isinstance(val, bytes) else None
+
+
 @pytest.fixture(autouse=True)
 def own_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """No test sees the settings or models of whoever runs it."""

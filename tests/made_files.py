@@ -53,12 +53,12 @@ def docx(
 
 
 def archive(entries: Sequence[tuple[str, bytes]], *, stored: bool = False) -> bytes:
-    """A zip file of these entries."""
+    """A zip file of these entries, the same bytes whenever it is made."""
     content = io.BytesIO()
     method = zipfile.ZIP_STORED if stored else zipfile.ZIP_DEFLATED
     with zipfile.ZipFile(content, "w", method) as package:
         for name, part in entries:
-            package.writestr(name, part)
+            package.writestr(zipfile.ZipInfo(name), part, method)
     return content.getvalue()
 
 
