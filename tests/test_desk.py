@@ -12,6 +12,7 @@ import pytest
 from desks import Desk, staffed_desk
 
 import service.desk
+from classifier.errors import GaoqianError
 from classifier.registry import Registry
 from service.desk.pages import LANGUAGE_COOKIE, PAGES, texts
 
@@ -120,6 +121,18 @@ def test_every_word_is_there_in_both_languages() -> None:
         assert chinese and english, key
         assert {*re.findall(r"\{(\w+)\}", english)} <= {*re.findall(r"\{(\w+)\}", chinese)}, key
         assert key == "other_language" or not HAN.search(english), key
+
+
+def test_every_kind_of_refusal_has_an_english_name() -> None:
+    """The service's own sentences are Chinese; the English desk can say at least what kind it is."""
+    kinds, titles = [GaoqianError], {}
+    while kinds:
+        kind = kinds.pop()
+        titles[f"refused.{kind.slug}"] = kind.title
+        kinds += kind.__subclasses__()
+    told = {key: words[0] for key, words in texts().items() if key.startswith("refused.")}
+
+    assert told == {**titles, "refused.internal": "系统内部错误"}
 
 
 def test_every_word_asked_for_is_there_and_every_word_there_is_asked_for() -> None:

@@ -1,5 +1,5 @@
 // The one way the pages talk to the API.
-import { t } from "./language.js";
+import { english, has, t } from "./language.js";
 
 export class Refusal extends Error {
   constructor(status, said, told = {}) {
@@ -32,8 +32,15 @@ export async function ask(method, path, body, headers = {}) {
   } catch {
     throw new Refusal(answer.status, t("broken"));
   }
-  if (!answer.ok) throw new Refusal(answer.status, told.detail ?? told.title, told);
+  if (!answer.ok) throw new Refusal(answer.status, sentence(told), told);
   return told;
+}
+
+// The service refuses in Chinese, with what and where; the English desk says first what kind it is.
+function sentence(told) {
+  const said = told.detail ?? told.title;
+  const kind = told.type?.split(":").pop();
+  return english && has(`refused.${kind}`) ? `${t(`refused.${kind}`)} (${said})` : said;
 }
 
 function leaveForLogin() {
