@@ -190,7 +190,9 @@ def test_a_stopped_command_keeps_its_trials_and_goes_on(small: Corpus, tmp_path:
     """Ctrl-C, then kill -9, then to the end: kept lines stand, the best is in the manifest."""
     _write(small, tmp_path / "own.jsonl")
     models = tmp_path / "models"
-    command = [GAOQIAN, "train", "own.jsonl", "--jobs", "1", "--out", "m", "--tune", "5"]
+    # Who runs the tests in the background may have them ignore Ctrl-C.
+    heeding = ["env", "--default-signal=INT"]
+    command = [*heeding, GAOQIAN, "train", "own.jsonl", "--jobs", "1", "--out", "m", "--tune", "5"]
     environment = {**os.environ, "GAOQIAN_MODELS": str(models)}
     kept: list[bytes] = []
     for blow in (signal.SIGINT, signal.SIGKILL):
