@@ -33,6 +33,7 @@ from classifier.features import (
     Lexicon,
     read_fields,
 )
+from classifier.memory import gather_in_huge_pages
 from classifier.themes import Theme, theme_from_json
 from classifier.tokens import Tokenizer, TokenizerSpec, open_tokenizer
 
@@ -321,7 +322,9 @@ def load(folder: Path) -> Classifier:
     if len(packed) != record["arrays"]["bytes"] or digest(packed) != record["arrays"]["sha256"]:
         raise _damaged(folder, f"{ARRAYS} 与清单中的摘要不符")
     tokenizer = open_tokenizer(manifest.tokenizer)
-    return Classifier(manifest, _unpack(packed, len(manifest.themes), folder), tokenizer)
+    model = Classifier(manifest, _unpack(packed, len(manifest.themes), folder), tokenizer)
+    gather_in_huge_pages()
+    return model
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:

@@ -138,7 +138,8 @@ def key_pieces(pieces: Sequence[str]) -> Keyed:
     >>> hex(key_pieces(["老人"]).keys[0])
     '0x4eba8001'
     """
-    letters = np.frombuffer("\0".join((*pieces, "\0\0\0")).encode("utf-16-le"), dtype=np.uint16)
+    text = "\0".join(pieces) + "\0" * WORD_KEY_LENGTH
+    letters = np.frombuffer(text.encode("utf-16-le"), dtype=np.uint16)
     ends = (letters == 0).nonzero()[0][: len(pieces)]
     starts = np.zeros_like(ends)
     np.add(ends[:-1], 1, out=starts[1:])
@@ -212,11 +213,12 @@ def _jieba(spec: TokenizerSpec) -> tuple[str, Cut]:
 
 def _cuts(readable: Codes) -> list[int]:
     """Where runs of Han are cut because they are longer than `RUN`."""
-    if len(readable) <= RUN:
+    gaps = readable == _GAP
+    half = RUN // 2
+    halves = gaps[: len(gaps) // half * half].reshape(-1, half)
+    if halves.any(axis=1).all():  # as in all prose; a longer run would fill one of them
         return []
-    edges = np.concatenate(([-1], (readable == _GAP).nonzero()[0], [len(readable)]))
-    if np.diff(edges).max() <= RUN + 1:
-        return []
+    edges = np.concatenate(([-1], gaps.nonzero()[0], [len(gaps)]))
     return [
         at for start, end in pairwise(edges.tolist()) for at in range(start + 1 + RUN, end, RUN)
     ]
