@@ -110,8 +110,10 @@ def unsettled_themes(model: Classifier, tagging: Tagging) -> Iterator[str]:
 def telling(explanation: Explanation) -> list[Evidence]:
     """The few phrases that a reader should see: strongest for, then strongest against."""
     strongest = max((abs(span.weight) for span in explanation.spans), default=0.0)
+    loud = (span for span in explanation.spans if abs(span.weight) >= TELLING * strongest)
+    # A sign beside a word, as in 党建+, may weigh much and still tells a reader nothing.
     ranked = sorted(
-        (span for span in explanation.spans if abs(span.weight) >= TELLING * strongest),
+        (span for span in loud if any(map(str.isalnum, span.text))),
         key=lambda span: -abs(span.weight),
     )
     spoken_for = [span for span in ranked if span.weight > 0][:MAX_FOR]

@@ -72,7 +72,7 @@ class Counts:
     counts: NDArray[np.intp]  # (N,) how often, the headline's occurrences `TITLE_COUNTS` times
     starts: NDArray[np.intp]  # (A * BLOCKS + 1,) where each block begins in `rows`; last, N
     known: NDArray[np.float64]  # (A,) share of an article's occurrences that the model knows
-    size: NDArray[np.intp]  # (A,) occurrences in all
+    distinct: NDArray[np.intp]  # (A,) known features, each counted once
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,8 +139,9 @@ class Lexicon:
         blocks = np.add.outer(offsets, (0, len(self.words))).ravel()[:-1]
         starts = found.searchsorted(blocks)
         own = starts[::BLOCKS]
+        distinct = own[1:] - own[:-1]
         if articles > 1:
-            found -= np.repeat(offsets[:-1].astype(narrow), own[1:] - own[:-1])
+            found -= np.repeat(offsets[:-1].astype(narrow), distinct)
         places = firsts.take(own)
         sizes = np.add.reduceat(standing, bounds[:-1])  # no field is without its break
         sizes = sizes[::2] * TITLE_COUNTS + sizes[1::2]
@@ -149,7 +150,7 @@ class Lexicon:
             firsts[1:] - firsts[:-1],
             starts,
             (places[1:] - places[:-1]) / np.maximum(sizes, 1),
-            sizes,
+            distinct,
         )
 
     def _features_at(self, codes: Codes, tokenizer: Tokenizer) -> tuple[Rows, NDArray[np.intp]]:

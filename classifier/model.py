@@ -48,6 +48,7 @@ CHUNK_CHARS = 8_000
 FEATURES = {"gram_lengths": [*GRAM_LENGTHS], "title_counts": TITLE_COUNTS}
 
 Floats = NDArray[np.float64]
+Labels = NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +64,27 @@ class Cutoffs:
     def as_json(self) -> dict[str, float | None]:
         """The manifest's form."""
         return {name: getattr(self, name) for name in self.__slots__}
+
+
+class Verdicts:
+    """The cut-offs of all themes side by side."""
+
+    def __init__(self, cutoffs: Sequence[Cutoffs]) -> None:
+        self._accept = np.array([own.accept for own in cutoffs])
+        # What is never settled is out of reach.
+        self._sure_in = np.array(
+            [np.inf if own.sure_in is None else own.sure_in for own in cutoffs]
+        )
+        self._sure_out = np.array(
+            [-np.inf if own.sure_out is None else own.sure_out for own in cutoffs]
+        )
+
+    def on(self, probabilities: Floats) -> tuple[Labels, Labels]:
+        """(articles, themes) which themes each has, and (articles,) whether all are beyond doubt."""
+        accepted = probabilities >= self._accept
+        sure = np.where(accepted, probabilities >= self._sure_in, probabilities < self._sure_out)
+        settled: Labels = np.logical_and.reduce(sure, axis=1)
+        return accepted, settled
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +110,7 @@ class Manifest:
     promises: tuple[dict[str, Any], ...]  # one per theme, as the report words them
     tokenizer: TokenizerSpec
     coverage_floor: float  # an article that the model knows less of is never settled
-    size_floor: int  # nor one with fewer feature occurrences
+    size_floor: int  # nor one with fewer known features, each counted once
     training: dict[str, Any]  # counts, digests, versions, scores
     probes: tuple[dict[str, Any], ...] = ()  # texts and their scores, to try before serving
 
@@ -132,18 +154,11 @@ class Classifier:
         self._decide_by(manifest)
 
     def _decide_by(self, manifest: Manifest) -> None:
-        """Lay the cut-offs of all themes side by side; what never settles is out of reach."""
         self.manifest = manifest
         self._slugs = manifest.slugs
         self._slopes = np.array([own.slope for own in manifest.cutoffs])
         self._offsets = np.array([own.offset for own in manifest.cutoffs])
-        self._accept = np.array([own.accept for own in manifest.cutoffs])
-        self._sure_in = np.array(
-            [np.inf if own.sure_in is None else own.sure_in for own in manifest.cutoffs]
-        )
-        self._sure_out = np.array(
-            [-np.inf if own.sure_out is None else own.sure_out for own in manifest.cutoffs]
-        )
+        self._verdicts = Verdicts(manifest.cutoffs)
 
     @property
     def id(self) -> str:
@@ -211,11 +226,9 @@ class Classifier:
             check_article(article)
         scores, counts = self._score(articles)
         probabilities = sigmoid(self.logits(scores))
-        accepted = probabilities >= self._accept
-        sure = np.where(accepted, probabilities >= self._sure_in, probabilities < self._sure_out)
-        settled = sure.all(axis=1)
+        accepted, settled = self._verdicts.on(probabilities)
         settled &= counts.known >= self.manifest.coverage_floor
-        settled &= counts.size >= self.manifest.size_floor
+        settled &= counts.distinct >= self.manifest.size_floor
         slips = zip(
             articles,
             probabilities.tolist(),

@@ -2,7 +2,7 @@
 
 Two files of JSON lines in the models folder. `pinned.jsonl`: articles that every new model must
 tag right. `answers.jsonl`: what an editor said of a doubted label, for articles of a corpus as for
-reviewed submissions; the last line about a text counts.
+reviewed submissions; the last line about a text counts, or none where that takes it back.
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ class Answer:
     themes: tuple[str, ...]
     by: str = ""
     at: str = ""  # ISO 8601
+    taken_back: bool = False  # the label is in doubt again
 
     @property
     def mark(self) -> str:
@@ -46,6 +47,7 @@ class Answer:
             "themes": [*self.themes],
             "by": self.by,
             "at": self.at,
+            **({"taken_back": True} if self.taken_back else {}),
         }
 
 
@@ -61,7 +63,8 @@ def read_pinned(folder: Path) -> tuple[Answer, ...]:
 
 def read_answers(folder: Path) -> dict[str, Answer]:
     """The last answer about each text, by its mark; raises GaoqianError that names a bad line."""
-    return {answer.mark: answer for answer in _read(folder / ANSWERS)}
+    last = {answer.mark: answer for answer in _read(folder / ANSWERS)}
+    return {mark: answer for mark, answer in last.items() if not answer.taken_back}
 
 
 def pin(registry: Registry, answer: Answer, *, now: datetime, by: str) -> None:
@@ -112,7 +115,8 @@ def _read(path: Path) -> tuple[Answer, ...]:
             record = json.loads(line)
             article = Article(str(record["text"]), str(record.get("title", "")), str(record["id"]))
             themes = tuple(map(str, record["themes"]))
-            answers.append(Answer(article, themes, record.get("by", ""), record.get("at", "")))
+            by, at = record.get("by", ""), record.get("at", "")
+            answers.append(Answer(article, themes, by, at, bool(record.get("taken_back"))))
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
             raise GaoqianError(
                 "不是一篇带主题的稿件",

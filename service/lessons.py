@@ -10,10 +10,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 from classifier.article import Article
-from classifier.errors import ModelMissing, ModelRefused, NotFound
+from classifier.errors import Conflict, ModelMissing, ModelRefused, NotFound
 from classifier.model import read_manifest
 from classifier.registry import Registry
 from classifier.themes import Theme
@@ -181,12 +181,10 @@ def open_suspects(registry: Registry, store: Store | None) -> list[dict[str, Any
 
 
 def _reviewed_otherwise(store: Store | None, suspect: Mapping[str, Any]) -> bool:
-    if store is None:
-        return False
-    try:
-        return set(store.submissions.get(suspect["id"]).themes) != set(suspect["themes"])
-    except NotFound:
-        return False  # an article of a corpus file
+    id: str = suspect["id"]
+    return _is_submission(store, id) and (
+        {*store.submissions.get(id).themes} != {*suspect["themes"]}
+    )
 
 
 def answer_suspect(
@@ -203,24 +201,50 @@ def answer_suspect(
     A submission is reviewed with it; an article of a corpus file keeps its file, the answer goes
     before it. Raises NotFound where nothing by that id is in doubt.
     """
-    for one in beside_serving(registry, SUSPECTS, {"suspects": []})["suspects"]:
-        if one["id"] == id:
-            break
-    else:
-        raise NotFound(
-            "可疑的标注里没有这一篇", where=id[:40], fix="请先看 gaoqian corrections suspects"
-        )
+    one = _suspect(registry, id)
     chosen = tuple(one["themes"] if themes is None else themes)
-    if store is not None:
-        try:
-            store.submissions.get(id)
-        except NotFound:
-            pass  # an article of a corpus file: there is nothing to review
-        else:
-            action = Action.CONFIRM if themes is None else Action.SET
-            store.reviews.review(id, action, by=by, themes=chosen)
+    if _is_submission(store, id):
+        action = Action.CONFIRM if themes is None else Action.SET
+        store.reviews.review(id, action, by=by, themes=chosen)
     article = Article(one["text"], one["title"], id)
     record_answer(registry, Answer(article, chosen), now=now, by=by)
+
+
+def take_back_answer(
+    registry: Registry, store: Store | None, id: str, *, now: datetime, by: str
+) -> None:
+    """Put a doubted label in doubt again, and take back the review that came of the answer.
+
+    Raises NotFound where there is no answer to take back, Conflict where it is somebody else's.
+    """
+    one = _suspect(registry, id)
+    article = Article(one["text"], one["title"], id)
+    answer = read_answers(registry.folder).get(mark_of(article))
+    if answer is None:
+        raise NotFound("这一篇还没有人答复，没有可撤销的", where=id[:40])
+    if answer.by != by:
+        raise Conflict(f"这一篇是 {answer.by} 答复的", where=id[:40], fix="请直接改正，不用撤销")
+    if _is_submission(store, id):
+        store.reviews.undo(id, by=by)
+    record_answer(registry, replace(answer, taken_back=True), now=now, by=by)
+
+
+def _suspect(registry: Registry, id: str) -> dict[str, Any]:
+    for one in beside_serving(registry, SUSPECTS, {"suspects": []})["suspects"]:
+        if one["id"] == id:
+            return dict(one)
+    raise NotFound("可疑的标注里没有这一篇", where=id[:40], fix="请先看 gaoqian corrections suspects")
+
+
+def _is_submission(store: Store | None, id: str) -> TypeGuard[Store]:
+    """Whether an article came in here; else it is of a corpus file, and nothing is reviewed."""
+    if store is None:
+        return False
+    try:
+        store.submissions.get(id)
+    except NotFound:
+        return False
+    return True
 
 
 def beside_serving(registry: Registry, name: str, otherwise: Any) -> Any:

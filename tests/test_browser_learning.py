@@ -105,7 +105,7 @@ def test_todays_minutes_by_keyboard(browser: Any, server: Running, tmp_path: Pat
 
 
 def test_a_doubted_label_takes_one_key(browser: Any, server: Running, registry: Registry) -> None:
-    """Enter keeps, x takes the doubted theme away, digits and Enter say otherwise."""
+    """Enter keeps, x takes the doubted theme away, u takes that back, digits and Enter say otherwise."""
     _doubt(registry, 3)
     editor = Editor(browser, server)
     editor.log_in("王编辑")
@@ -114,6 +114,10 @@ def test_a_doubted_label_takes_one_key(browser: Any, server: Running, registry: 
     assert editor.shown() == "c0"
     expect(page.locator("#why")).to_contain_text("环境")
     page.keyboard.press("Enter")
+    editor.comes_to("c1")
+    page.keyboard.press("x")
+    editor.comes_to("c2")
+    page.keyboard.press("u")
     editor.comes_to("c1")
     page.keyboard.press("x")
     editor.comes_to("c2")

@@ -87,6 +87,8 @@ def test_corrections_and_doubts_are_listed_for_programs(registry: Registry, tmp_
     assert shown["id"] == one.id
     _type("corrections", "keep", one.id)
     assert "没有可疑" in _type("corrections", "suspects")
+    _type("corrections", "reopen", one.id)
+    assert one.id in _type("corrections", "suspects")
     with pytest.raises(NotFound):
         _type("corrections", "change", "nothing", "elder_care")
 

@@ -7,7 +7,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from classifier.article import Article
-from classifier.cleaning import clean
 from classifier.evidence import explain, tag_with_evidence, telling
 from classifier.model import Classifier
 from training.labelled import Corpus
@@ -83,7 +82,7 @@ def test_shown_phrases_are_few_and_say_something(model: Classifier, corpus: Corp
         for explanation in explain(model, labelled.article):
             shown = telling(explanation)
             assert len(shown) <= 12
-            assert all(str(clean(reason.text)).strip() for reason in shown)
+            assert all(any(map(str.isalnum, reason.text)) for reason in shown)
 
 
 @pytest.mark.parametrize(

@@ -50,7 +50,7 @@ def test_serving_counts_what_training_lists(articles: list[Article], drop: int) 
             for row, count in zip(counts.rows[own], counts.counts[own], strict=True)
         }
         assert found == known
-        assert counts.size[place] == sum(everything.values())
+        assert counts.distinct[place] == len(known)
         assert np.isclose(
             counts.known[place], sum(known.values()) / max(sum(everything.values()), 1)
         )

@@ -69,7 +69,7 @@ def test_each_editor_sees_what_became_of_her_own_corrections(desk: Desk) -> None
 
 
 def test_a_doubted_label_is_kept_or_changed_and_leaves_the_list(desk: Desk) -> None:
-    """Of an article of the corpus the answer is kept; of a submission a review is made as well."""
+    """Of a submission a review is made as well; who answered may take it back, and nobody else."""
     registry = desk.app.extensions["gaoqian.models"]
     store = desk.app.extensions["gaoqian.store"]
     one = _submit(desk, "河长巡河清理垃圾")
@@ -90,6 +90,7 @@ def test_a_doubted_label_is_kept_or_changed_and_leaves_the_list(desk: Desk) -> N
         ({"id": "none", "action": "keep"}, 404),
         ({"id": "c1", "action": "change"}, 422),
         ({"id": "c1", "action": "keep", "themes": []}, 422),
+        ({"id": "c1", "action": "undo"}, 404),
         ({"id": "c1", "action": "change", "themes": ["no_such"]}, 422),
         ({"id": "c1", "action": "perhaps"}, 400),
     ]
@@ -105,8 +106,16 @@ def test_a_doubted_label_is_kept_or_changed_and_leaves_the_list(desk: Desk) -> N
     assert [suspect["id"] for suspect in left] == ["c2"]
     stands = store.submissions.get(one.id)
     assert (stands.themes, stands.themes_by) == (("environment",), "editor@editor")
+    back = {"id": one.id, "action": "undo"}
+    assert _ask(desk, "POST", "/v1/suspects", back, "林编辑").status_code == 409
+    assert _ask(desk, "POST", "/v1/suspects", back).status_code == 204
+    assert _ask(desk, "POST", "/v1/suspects", back).status_code == 404
+    left = _ask(desk, "GET", "/v1/suspects").json["suspects"]
+    assert [suspect["id"] for suspect in left] == ["c2", one.id]
+    assert store.submissions.get(one.id).themes == ("elder_care",)
     audited = _ask(desk, "GET", "/v1/audit", who="administrator").json["entries"]
-    assert {"suspect.keep", "suspect.change"} <= {entry["action"] for entry in audited}
+    actions = {entry["action"] for entry in audited}
+    assert {"suspect.keep", "suspect.change", "suspect.undo"} <= actions
 
 
 def test_only_what_a_person_settled_is_pinned(desk: Desk) -> None:

@@ -65,10 +65,15 @@ def test_any_text_gets_a_slip_or_a_refusal(model: Classifier, text: str, title: 
         "龘靐齉爩鱻麤" * 30,
         "，。！？" * 40,
         "0123456789" * 30,
+        "2.5%,13.8%,7.01%\n" * 30,
+        "2023年5月," * 30,
+        "党员" * 200,
+        "的" * 3000,
+        "养老服务中心。" * 40,
     ],
 )
 def test_what_the_model_hardly_knows_is_never_settled(model: Classifier, text: str) -> None:
-    """Five characters, Latin, gibberish, signs: an editor looks at them."""
+    """Five characters, Latin, gibberish, signs, one thing over and over: an editor looks at them."""
     assert model.tag(Article(text)).decision is Decision.REVIEW
 
 

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
 
-from classifier.model import Cutoffs
+from classifier.model import Cutoffs, Verdicts
 from training.measure import lower_bounds
 
 Floats = NDArray[np.float64]
@@ -84,13 +84,5 @@ def decide(
 
     `probabilities` is (articles, themes), `readable` says where coverage and size suffice.
     """
-    accepted = np.column_stack(
-        [probabilities[:, place] >= own.accept for place, own in enumerate(cutoffs)]
-    )
-    settled = readable.copy()
-    for place, own in enumerate(cutoffs):
-        column = probabilities[:, place]
-        sure_in = column >= (np.inf if own.sure_in is None else own.sure_in)
-        sure_out = column < (-np.inf if own.sure_out is None else own.sure_out)
-        settled &= np.where(accepted[:, place], sure_in, sure_out)
-    return settled, accepted
+    accepted, settled = Verdicts(cutoffs).on(probabilities)
+    return settled & readable, accepted

@@ -21,7 +21,7 @@ from service.api.predict import reply
 from service.api.reviews import chosen_themes
 from service.api.routes import Route
 from service.api.submissions import store
-from service.lessons import answer_suspect, corrections_told, open_suspects
+from service.lessons import answer_suspect, corrections_told, open_suspects, take_back_answer
 from service.store.records import State
 
 FateWord = Literal["learned", "not_yet", "overruled", "retired", "waiting"]
@@ -96,7 +96,9 @@ class SuspectBody(bodies.Incoming):
     """可疑的标注对不对"""
 
     id: bodies.Text = Field(min_length=1, max_length=500)
-    action: Literal["keep", "change"] = Field(description="keep 没有错，change 改成 themes")
+    action: Literal["keep", "change", "undo"] = Field(
+        description="keep 没有错，change 改成 themes，undo 撤销自己的答复"
+    )
     themes: list[asked.Slug] | None = Field(None, max_length=50, description="仅用于 change")
 
 
@@ -148,12 +150,17 @@ def suspects() -> ResponseReturnValue:
 
 
 def judge_suspect() -> ResponseReturnValue:
-    """Keep a doubted label, or say what is right."""
+    """Keep a doubted label, say what is right, or take that back."""
     sent = bodies.read_body(request, SuspectBody)
-    if sent.action == "keep" and sent.themes is not None:
+    if sent.action != "change" and sent.themes is not None:
         raise ThemesRefused("只有 change 才写 themes", where="themes", fix="格式见 /docs")
-    themes = chosen_themes("set", sent.themes) if sent.action == "change" else None
-    answer_suspect(models(), store(), sent.id, themes, now=store().clock(), by=asker().name)
+    where = (models(), store(), sent.id)
+    by, moment = asker().name, store().clock()
+    if sent.action == "undo":
+        take_back_answer(*where, now=moment, by=by)
+    else:
+        themes = chosen_themes("set", sent.themes) if sent.action == "change" else None
+        answer_suspect(*where, themes, now=moment, by=by)
     _record(f"suspect.{sent.action}", sent.id)
     return Response(status=204)
 
@@ -223,7 +230,7 @@ ROUTES = (
         "POST",
         "/v1/suspects",
         judge_suspect,
-        "可疑的标注：保留，或改正；下次重训时生效",
+        "可疑的标注：保留、改正，或撤销答复；下次重训时生效",
         bodies=(SuspectBody,),
         refusals=(*_BODY, 404, 409, 422, 507),
         role="editor",

@@ -245,3 +245,14 @@ def change(id: str, themes: tuple[str, ...]) -> None:
     with this_store() as store:
         answer_suspect(this_registry(), store, id, themes, now=now(), by=getpass.getuser())
     click.echo(f"{id} 改为{'、'.join(themes) or '无主题'}，下次重训时生效。")
+
+
+@corrections.command(short_help="撤销自己对可疑标注的答复")
+@click.argument("id", metavar="编号")
+def reopen(id: str) -> None:
+    """撤销自己对这篇的答复，它重新列为可疑。"""
+    from service.lessons import take_back_answer
+
+    with this_store() as store:
+        take_back_answer(this_registry(), store, id, now=now(), by=getpass.getuser())
+    click.echo(f"{id} 重新列为可疑。")

@@ -10,6 +10,7 @@ import { nameOf } from "./taxonomy.js";
 const { subject, withdraw, put, standing, decision, digits, digitLine } = bench();
 let suspects = [];
 let place = 0;
+const answered = []; // on this page, the latest last
 
 // A labelled article in the shape of a slip.
 function slipOf(one) {
@@ -66,6 +67,7 @@ async function answer(one, body) {
     return true;
   });
   if (done) {
+    answered.push(...suspects.filter((other) => other.id === one.id));
     suspects = suspects.filter((other) => other.id !== one.id);
     say(t(body.action === "keep" ? "suspects.kept" : "suspects.changed", { title: title || t("queue.untitled") }));
   }
@@ -85,6 +87,22 @@ function flip(one) {
   return answer(one, { action: "change", themes: found.labelled ? rest : [...rest, found.theme] });
 }
 
+async function undo() {
+  const last = answered.at(-1);
+  if (!last) return say(t("suspects.no_undo"));
+  withdraw();
+  const done = await attempt(async () => {
+    await ask("POST", "/v1/suspects", { id: last.id, action: "undo" });
+    return true;
+  });
+  if (done) {
+    answered.pop();
+    suspects.splice(place, 0, last);
+    say(t("suspects.undone", { title: last.title || t("queue.untitled") }));
+  }
+  show(place);
+}
+
 find("keep").addEventListener("click", (event) => settle(subject(event)));
 find("flip").addEventListener("click", (event) => flip(subject(event)));
 find("next").addEventListener("click", (event) => subject(event) && show(place + 1));
@@ -95,10 +113,11 @@ listen(
     ...digits,
     Enter: (event) => settle(subject(event)),
     x: (event) => flip(subject(event)),
+    u: undo,
     j: (event) => subject(event) && show(place + 1),
     k: (event) => subject(event) && show(place - 1),
   },
-  [["Enter", "key.keep"], ["x", "key.flip"], ...digitLine, ["j k", "key.jk"]],
+  [["Enter", "key.keep"], ["x", "key.flip"], ["u", "key.undo"], ...digitLine, ["j k", "key.jk"]],
 );
 
 find("only-editors").hidden = may("editor");
