@@ -104,11 +104,7 @@ def main() -> None:
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         registry = published_model(folder)
-        ours = stack.enter_context(
-            running(folder, workers=WORKERS, threads=THREADS, log_level="warning")
-            if _has_log_level()
-            else running(folder, workers=WORKERS, threads=THREADS)
-        )
+        ours = stack.enter_context(running(folder, workers=WORKERS, threads=THREADS))
         empty = stack.enter_context(_flask(folder, "empty"))
         tutorial = stack.enter_context(_flask(folder, "tutorial"))
         articles = _articles(100)
@@ -133,12 +129,6 @@ def main() -> None:
             _table("submissions stored, PostgreSQL", {"gaoqian": on_postgres}, submit, chosen)
         if chosen.soak:
             _soak(ours, one, minutes=chosen.soak)
-
-
-def _has_log_level() -> bool:
-    from service.settings import SETTINGS
-
-    return any(setting.name == "log_level" for setting in SETTINGS)
 
 
 def published_model(folder: Path) -> Registry:

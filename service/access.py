@@ -10,6 +10,7 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal
 from urllib.parse import urlsplit
 
@@ -182,6 +183,7 @@ def _is_trusted(host: str, trusted: tuple[str, ...]) -> bool:
     )
 
 
+@lru_cache(maxsize=1024)  # asked for every request, and of few addresses
 def is_loopback(host: str) -> bool:
     """Whether an address can be reached from its own machine only."""
     try:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import uuid
+import secrets
 
 from flask import Flask, Response, g
 from werkzeug.exceptions import HTTPException
@@ -50,7 +50,7 @@ def problem(status: int, slug: str, title: str, detail: str) -> Response:
 def request_id() -> str:
     """The id of the request in hand, the same in its reply and in the log."""
     if "request_id" not in g:
-        g.request_id = uuid.uuid4().hex[:16]
+        g.request_id = secrets.token_hex(8)
     return str(g.request_id)
 
 
