@@ -2,28 +2,40 @@
 
 gunicorn's threaded worker hands a connection to a thread as soon as it is there; a few clients
 that send nothing, or a byte at a time, then hold all threads. Here the one loop that waits for
-connections gathers their bytes as well, which costs no thread; who dawdles is let go.
+connections gathers their bytes as well, which costs no thread; who dawdles is let go. And a worker with more
+connections than another lets that one take the next: of a few clients that keep their connections
+open, as nginx does, all could else sit with one process while its neighbour has nothing to do.
 """
 
 from __future__ import annotations
 
 import io
+import mmap
 import re
 import resource
 import selectors
 import socket
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import count
 from typing import Any
 
 from gunicorn import http
 from gunicorn.workers.gthread import ThreadWorker
+
+from service.cores import keep_to_a_core
 
 CONNECTIONS = 4_000
 """Connections that one process keeps open at once."""
 
 HEAD_BYTES = 64 * 1024
 """As long as a head may be, and as much of a body as is always kept."""
+
+PLACES = 128
+"""For workers at once: twice the most there may be, for while new ones take over from old ones."""
+
+NOBODY = 2**32 - 1
 
 GRACE_SECONDS = 15.0
 LEAST_RATE = 8 * 1024
@@ -36,6 +48,9 @@ LINGER_SECONDS = 2.0
 LINGER_BYTES = 1024 * 1024
 LEAVING = 1_000
 """How long, for how much, and how many answered connections wait for the other side to close."""
+
+YIELD_SECONDS = 0.001
+"""How long a worker with more connections waits for one with fewer to take the next."""
 
 WAIT_SECONDS = 30.0
 """Longest wait of a thread for one read or one write."""
@@ -128,6 +143,12 @@ def allow_open_files() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
 
 
+# Of each worker by its place; made before the fork and shared by all.
+_connections = memoryview(mmap.mmap(-1, PLACES * 4)).cast("I")
+for _place in range(PLACES):
+    _connections[_place] = NOBODY
+
+
 class PatientWorker(ThreadWorker):  # type: ignore[misc]
     """gunicorn's threaded worker, with the gathering before the threads."""
 
@@ -136,6 +157,28 @@ class PatientWorker(ThreadWorker):  # type: ignore[misc]
         self._gathering: dict[Any, _Gathering] = {}
         self._leaving: dict[Any, tuple[float, int]] = {}  # until when, and what came since
         self._most_body = 0
+        self.place = 0  # among the workers that are alive
+
+    def take_place(self, others: Iterable[PatientWorker]) -> None:
+        """Take the first place that none of the others has; called before the fork."""
+        taken = {other.place for other in others}
+        self.place = next(place for place in count() if place not in taken)
+
+    def leave_place(self) -> None:
+        """Let go of the place; called by the process that noticed the end of this one."""
+        _connections[self.place] = NOBODY
+
+    def init_process(self) -> None:
+        keep_to_a_core(self.place, workers=self.cfg.workers)
+        _connections[self.place] = 0
+        super().init_process()
+
+    def accept(self, listener: Any) -> None:
+        """Take the next connection, unless a worker with fewer is quick enough."""
+        if self.nr_conns > min(_connections):
+            time.sleep(YIELD_SECONDS)
+        super().accept(listener)
+        _connections[self.place] = self.nr_conns
 
     def load_wsgi(self) -> None:
         super().load_wsgi()
@@ -160,6 +203,7 @@ class PatientWorker(ThreadWorker):  # type: ignore[misc]
     def murder_pending(self) -> None:
         """Let go of who dawdles; at the end also of who has said nothing yet."""
         super().murder_pending()
+        _connections[self.place] = self.nr_conns
         now = time.monotonic()
         for one in list(self._gathering.values()):
             if one.is_late(now) or not (self.alive or one.received):

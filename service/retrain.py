@@ -27,6 +27,7 @@ from classifier.errors import Busy, Conflict, GaoqianError, ModelMissing, ModelR
 from classifier.model import digest, read_manifest
 from classifier.registry import Registry, replace_file
 from service.answers import mark_of, read_answers, read_pinned
+from service.cores import on_every_core
 from service.lessons import FATES, SUSPECTS, gather, gather_corrections, renamed
 from service.taxonomy import Taxonomy, answering, read_taxonomy
 
@@ -390,14 +391,15 @@ def start_retraining(registry: Registry, *, database: str, by: str) -> Status:
         running = read_status(registry)
         raise Conflict(f"已有一次重训在进行（{running.by}，{running.since}）", fix="请等它结束")
     places = {"GAOQIAN_MODELS": str(registry.folder.absolute()), "GAOQIAN_DATABASE": database}
-    started = subprocess.Popen(
-        [sys.executable, "-m", "service.cli", "retrain", f"--by={by}"],
-        env={**os.environ, **places},
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )
+    with on_every_core():
+        started = subprocess.Popen(
+            [sys.executable, "-m", "service.cli", "retrain", f"--by={by}"],
+            env={**os.environ, **places},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
     # Somebody has to wait for a child, or it stays in the table of processes.
     threading.Thread(target=started.wait, daemon=True).start()
     end = time.monotonic() + _STARTING

@@ -9,9 +9,10 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
+import psutil
 import pytest
 from conftest import copied_models
-from running import Running, running
+from running import Running, running, wait_until
 
 from service import patience
 
@@ -173,3 +174,24 @@ def test_a_connection_may_be_late_by_its_size_and_no_more() -> None:
     one.received += b"x" * 80 * 1024
     assert not one.is_late(24.9)
     assert one.is_late(25.1)
+
+
+def test_connections_that_stay_open_are_shared_between_the_workers(
+    tmp_path: Path, served_models: Path
+) -> None:
+    """Of forty opened at once neither of two processes is left with hardly any."""
+    copied_models(served_models, tmp_path / "models")
+    with running(tmp_path, workers=2) as server, ExitStack() as stack:
+        both = psutil.Process(server.process.pid).children
+        wait_until(lambda: len(both()) == 2, while_alive=server)
+
+        def held() -> list[int]:
+            return [
+                sum(one.status == psutil.CONN_ESTABLISHED for one in worker.net_connections())
+                for worker in both()
+            ]
+
+        for _ in range(40):
+            stack.enter_context(connected(server))
+        wait_until(lambda: sum(held()) == 40, while_alive=server)
+        assert min(held()) >= 5

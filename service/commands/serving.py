@@ -97,6 +97,7 @@ def _run(app: Flask, settings: Settings) -> None:
 
     def end(_: Any, worker: Any) -> None:
         mark_process_dead(worker.pid)  # type: ignore[no-untyped-call]
+        worker.leave_place()
 
     class Log(Logger):  # type: ignore[misc]
         """What gunicorn says, said with everything else."""
@@ -118,6 +119,7 @@ def _run(app: Flask, settings: Settings) -> None:
         "preload_app": True,
         "loglevel": "warning",
         "proc_name": "gaoqian",
+        "pre_fork": lambda arbiter, worker: worker.take_place(arbiter.WORKERS.values()),
         "post_worker_init": begin,
         "child_exit": end,
         "logger_class": Log,
