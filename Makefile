@@ -39,7 +39,7 @@ coverage: $(STAMP)
 torture: $(STAMP)
 	KILL_SUBMISSIONS=1000 $(BIN)/python -m pytest tests/test_kill.py
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check atheris
-	$(BIN)/python -m pytest -s tests/torture
+	$(BIN)/python -m pytest -s -o faulthandler_timeout=7200 tests/torture
 
 clean:
 	rm -rf $(VENV) *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage

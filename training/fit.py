@@ -139,6 +139,18 @@ def score_out_of_fold(
 ) -> OutOfFold:
     """Score every article by a model of the other folds; near-duplicates stay in one fold."""
     folds = assign_folds(truth, groups, count=recipe.folds, seed=recipe.seed)
+    return score_by_folds(readings, truth, folds, recipe=recipe, jobs=jobs)
+
+
+def score_by_folds(
+    readings: Sequence[Reading],
+    truth: Labels,
+    folds: NDArray[np.intp],
+    *,
+    recipe: Recipe,
+    jobs: int,
+) -> OutOfFold:
+    """Score every article by a model of the folds that it is not in."""
     held_out = [np.flatnonzero(folds == fold) for fold in np.unique(folds)]
     parts = joblib.Parallel(n_jobs=jobs)(
         joblib.delayed(_score_fold)(

@@ -1,12 +1,11 @@
 """The gate: whether a freshly trained model may take the place of the one in service.
 
-Both are judged on the same articles, which neither has learned from: the newest (`held_out`), near-
-duplicates on one side. What is to be served learns from everything, so the two that are judged are
-stand-ins: the candidate's recipe fitted to its corpus without those articles, and the serving
-model's recipe fitted to the articles it was made from without them (`Incumbent.corpus`; where the
-serving model has seen none of them it stands for itself). Each stand-in keeps the calibration and
-the cut-offs of its original: a few numbers a theme, chosen from out-of-fold scores. One fit each,
-where cross-fitting both would take ten and hide what changes with time.
+Both are judged on the same articles, the newest (`held_out`), and each article by a model that has
+learned neither from it nor from its near-duplicates, but from everything else it would know: what
+the candidate says is what it said out of fold; what the serving model says is found the same way,
+from the articles it was made from (`Incumbent.corpus`), and of articles it has never seen it is
+asked itself. Were all the newest articles kept from both, what the candidate has newly learned
+would be set aside with them and the two would always be equal.
 
 A candidate passes when no theme is lost, no theme's F1 may have fallen by more than a margin
 (paired bootstrap over clusters, 95 %), every promise it makes or inherits holds, and every pinned
@@ -22,14 +21,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from classifier.article import Article
-from classifier.model import Classifier, Cutoffs, Manifest, sigmoid
+from classifier.model import Classifier, Manifest
 from classifier.tokens import open_tokenizer
 from training.duplicates import duplicate_groups
-from training.fit import Trained
+from training.fit import OutOfFold, Trained, score_by_folds
 from training.holdout import held_out
 from training.labelled import Corpus, Labelled
 from training.measure import lower_bounds
-from training.pipeline import Recipe, build_pipeline, label_matrix, read_features
+from training.pipeline import Recipe, label_matrix, read_features
 from training.verdict import Comparison, Flip, Outcome, PinnedOutcome, PromiseCheck, Verdict
 
 Floats = NDArray[np.float64]
@@ -80,20 +79,19 @@ def judge(
     groups = duplicate_groups([one.article for one in pool])
     judging = held_out(pool, groups, share=rules.share)
     judges = [one for one, own in zip(pool, judging.tolist(), strict=True) if own]
-    barred = {_key(one) for one in judges}
     tell(f"用 {len(judges)} 篇最近的稿件比较新旧两个模型")
     slugs = candidate.manifest.slugs
     truth = {
         slug: np.array([slug in one.themes for one in judges], dtype=bool)
         for slug in dict.fromkeys((*slugs, *(incumbent.model.manifest.slugs if incumbent else ())))
     }
-    new = _stand_in(candidate.manifest, candidate.corpus, barred, judges)
+    new = _said(_served(candidate), candidate.corpus, candidate.out_of_fold, judges)
     notes: list[str] = []
     comparisons: tuple[Comparison, ...] = ()
     mean = None
     flips: list[Flip] = []
     if incumbent is not None:
-        old = _old(incumbent, barred, judges, notes)
+        old = _old(incumbent, candidate, judges, notes)
         comparisons, mean = _compare(
             candidate.manifest,
             incumbent.model.manifest,
@@ -137,7 +135,7 @@ def judge(
 
 
 @dataclass(frozen=True, slots=True)
-class _StandIn:
+class _Said:
     """What one of the two says of the judging articles, theme by theme."""
 
     probabilities: Mapping[str, Floats]
@@ -158,47 +156,71 @@ def _pool(corpus: Corpus, incumbent: Incumbent | None) -> list[Labelled]:
     return [*corpus.articles, *(one for one in before if _key(one) not in known)]
 
 
-def _stand_in(
-    manifest: Manifest, corpus: Corpus, barred: set[tuple[str, str]], judges: Sequence[Labelled]
-) -> _StandIn:
-    """The recipe of a model fitted to its corpus without the judging articles."""
-    tokenizer = open_tokenizer(manifest.tokenizer)
-    learned = [one for one in corpus.articles if _key(one) not in barred]
-    columns: dict[str, Cutoffs] = dict(zip(manifest.slugs, manifest.cutoffs, strict=True))
-    pipeline = build_pipeline(Recipe.from_json(manifest.training.get("recipe", {}))).fit(
-        [read_features(one.article, tokenizer) for one in learned],
-        label_matrix([one.themes for one in learned], [*columns]),
-    )
-    scores = pipeline.decision_function(
-        [read_features(one.article, tokenizer) for one in judges]
-    ).reshape(len(judges), len(columns))
-    probabilities = {
-        slug: sigmoid(scores[:, place] * cutoffs.slope + cutoffs.offset)
-        for place, (slug, cutoffs) in enumerate(columns.items())
+def _served(candidate: Trained) -> Classifier:
+    tokenizer = open_tokenizer(candidate.manifest.tokenizer)
+    return Classifier(candidate.manifest, candidate.arrays, tokenizer)
+
+
+def _said(
+    model: Classifier, corpus: Corpus | None, found: OutOfFold | None, judges: Sequence[Labelled]
+) -> _Said:
+    """Out of fold of the articles that a model has learned from, by the model itself of the others."""
+    slugs = list(dict.fromkeys(model.manifest.slugs))  # merged themes share one
+    scores = [tagging.scores for tagging in model.tag_many(one.article for one in judges)]
+    probabilities = np.array([[own[slug] for slug in slugs] for own in scores])
+    probabilities = probabilities.reshape(len(judges), len(slugs))
+    if corpus is not None and found is not None:
+        places = {_key(one): place for place, one in enumerate(corpus.articles)}
+        for row, one in enumerate(judges):
+            place = places.get(_key(one))
+            if place is not None:
+                probabilities[row] = found.probabilities[place]
+    columns = dict(zip(slugs, probabilities.T, strict=True))
+    accept = {
+        slug: own.accept
+        for slug, own in zip(model.manifest.slugs, model.manifest.cutoffs, strict=True)
     }
-    accepted = {slug: probabilities[slug] >= own.accept for slug, own in columns.items()}
-    return _StandIn(probabilities, accepted)
+    return _Said(columns, {slug: column >= accept[slug] for slug, column in columns.items()})
 
 
 def _old(
-    incumbent: Incumbent,
-    barred: set[tuple[str, str]],
-    judges: Sequence[Labelled],
-    notes: list[str],
-) -> _StandIn:
-    model = incumbent.model
-    learned = incumbent.corpus.articles if incumbent.corpus else ()
-    unseen = [one for one in learned if _key(one) not in barred]
-    if len(unseen) < len(learned) and len(unseen) > 0 and incumbent.corpus is not None:
-        return _stand_in(model.manifest, incumbent.corpus, barred, judges)
-    if incumbent.corpus is None:
+    incumbent: Incumbent, candidate: Trained, judges: Sequence[Labelled], notes: list[str]
+) -> _Said:
+    model, corpus = incumbent.model, incumbent.corpus
+    if corpus is None:
         notes.append("在岗模型没有留下训练稿，它可能学过用来比较的稿件，比较对它有利")
-    taggings = list(model.tag_many(one.article for one in judges))
-    slugs = dict.fromkeys(model.manifest.slugs)
-    return _StandIn(
-        {slug: np.array([one.scores[slug] for one in taggings]) for slug in slugs},
-        {slug: np.array([slug in one.themes for one in taggings], dtype=bool) for slug in slugs},
+        return _said(model, None, None, judges)
+    learned = {_key(one) for one in corpus.articles}
+    if not any(_key(one) in learned for one in judges):
+        return _said(model, None, None, judges)
+    tokenizer = open_tokenizer(model.manifest.tokenizer)
+    found = score_by_folds(
+        [read_features(one.article, tokenizer) for one in corpus.articles],
+        label_matrix(
+            [one.themes for one in corpus.articles], list(dict.fromkeys(model.manifest.slugs))
+        ),
+        _same_folds(corpus, candidate),
+        recipe=Recipe.from_json(model.manifest.training.get("recipe", {})),
+        jobs=1,
     )
+    return _said(model, corpus, found, judges)
+
+
+def _same_folds(corpus: Corpus, candidate: Trained) -> NDArray[np.intp]:
+    """The candidate's folds for the articles of another corpus; others go with their duplicates.
+
+    With folds of its own the serving model would differ from the candidate by chance alone.
+    """
+    folds = candidate.out_of_fold.folds
+    fold_of = dict(zip(map(_key, candidate.corpus.articles), folds.tolist(), strict=True))
+    groups = duplicate_groups([one.article for one in corpus.articles]).tolist()
+    fold_of_group = {
+        group: fold_of[_key(one)]
+        for group, one in zip(groups, corpus.articles, strict=True)
+        if _key(one) in fold_of
+    }
+    count = int(folds.max()) + 1
+    return np.array([fold_of_group.get(group, group % count) for group in groups], dtype=np.intp)
 
 
 def _compare(
