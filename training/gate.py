@@ -4,7 +4,7 @@ Both are judged on the same articles, the newest (`held_out`), and each article 
 learned neither from it nor from its near-duplicates, but from everything else it would know: what
 the candidate says is what it said out of fold; what the serving model says is found the same way,
 from the articles it was made from (`Incumbent.corpus`), and of articles it has never seen it is
-asked itself. Were all the newest articles kept from both, what the candidate has newly learned
+asked itself, though it may have seen a near-duplicate. Were all the newest articles kept from both, what the candidate has newly learned
 would be set aside with them and the two would always be equal.
 
 A candidate passes when no theme is lost, no theme's F1 may have fallen by more than a margin
@@ -85,13 +85,18 @@ def judge(
         slug: np.array([slug in one.themes for one in judges], dtype=bool)
         for slug in dict.fromkeys((*slugs, *(incumbent.model.manifest.slugs if incumbent else ())))
     }
-    new = _said(_served(candidate), candidate.corpus, candidate.out_of_fold, judges)
+    model = Classifier(
+        candidate.manifest, candidate.arrays, open_tokenizer(candidate.manifest.tokenizer)
+    )
+    new = _said(model, _by_article(candidate.corpus, candidate.out_of_fold), judges)
     notes: list[str] = []
     comparisons: tuple[Comparison, ...] = ()
     mean = None
     flips: list[Flip] = []
     if incumbent is not None:
-        old = _old(incumbent, candidate, judges, notes)
+        if incumbent.corpus is None:
+            notes.append("在岗模型没有留下训练稿，它可能学过用来比较的稿件，比较对它有利")
+        old = _said(incumbent.model, _known_of(incumbent, candidate, judges), judges)
         comparisons, mean = _compare(
             candidate.manifest,
             incumbent.model.manifest,
@@ -103,7 +108,7 @@ def judge(
         )
         flips = _flips(judges, old.accepted, new.accepted)
     promises = _check_promises(candidate.manifest, incumbent, truth, new.probabilities)
-    outcomes = _pinned(candidate, pinned)
+    outcomes = _pinned(model, pinned)
     compared = sorted(comparisons, key=lambda one: one.outcome is not Outcome.LOST)
     reasons = [one.sentence for one in compared if not one.passed]
     if mean and not mean.passed:
@@ -156,25 +161,18 @@ def _pool(corpus: Corpus, incumbent: Incumbent | None) -> list[Labelled]:
     return [*corpus.articles, *(one for one in before if _key(one) not in known)]
 
 
-def _served(candidate: Trained) -> Classifier:
-    tokenizer = open_tokenizer(candidate.manifest.tokenizer)
-    return Classifier(candidate.manifest, candidate.arrays, tokenizer)
-
-
 def _said(
-    model: Classifier, corpus: Corpus | None, found: OutOfFold | None, judges: Sequence[Labelled]
+    model: Classifier, known: Mapping[tuple[str, str], Floats], judges: Sequence[Labelled]
 ) -> _Said:
-    """Out of fold of the articles that a model has learned from, by the model itself of the others."""
+    """What is `known` of articles, out of fold; of the others, what the model says itself."""
     slugs = list(dict.fromkeys(model.manifest.slugs))  # merged themes share one
-    scores = [tagging.scores for tagging in model.tag_many(one.article for one in judges)]
-    probabilities = np.array([[own[slug] for slug in slugs] for own in scores])
-    probabilities = probabilities.reshape(len(judges), len(slugs))
-    if corpus is not None and found is not None:
-        places = {_key(one): place for place, one in enumerate(corpus.articles)}
-        for row, one in enumerate(judges):
-            place = places.get(_key(one))
-            if place is not None:
-                probabilities[row] = found.probabilities[place]
+    taggings = model.tag_many(one.article for one in judges)
+    probabilities = np.array(
+        [
+            known.get(_key(one), [tagging.scores[slug] for slug in slugs])
+            for one, tagging in zip(judges, taggings, strict=True)
+        ]
+    ).reshape(len(judges), len(slugs))
     columns = dict(zip(slugs, probabilities.T, strict=True))
     accept = {
         slug: own.accept
@@ -183,27 +181,26 @@ def _said(
     return _Said(columns, {slug: column >= accept[slug] for slug, column in columns.items()})
 
 
-def _old(
-    incumbent: Incumbent, candidate: Trained, judges: Sequence[Labelled], notes: list[str]
-) -> _Said:
-    model, corpus = incumbent.model, incumbent.corpus
-    if corpus is None:
-        notes.append("在岗模型没有留下训练稿，它可能学过用来比较的稿件，比较对它有利")
-        return _said(model, None, None, judges)
-    learned = {_key(one) for one in corpus.articles}
-    if not any(_key(one) in learned for one in judges):
-        return _said(model, None, None, judges)
-    tokenizer = open_tokenizer(model.manifest.tokenizer)
+def _by_article(corpus: Corpus, found: OutOfFold) -> Mapping[tuple[str, str], Floats]:
+    return dict(zip(map(_key, corpus.articles), found.probabilities, strict=True))
+
+
+def _known_of(
+    incumbent: Incumbent, candidate: Trained, judges: Sequence[Labelled]
+) -> Mapping[tuple[str, str], Floats]:
+    """What the serving model's recipe says, out of fold, of the articles that it was made from."""
+    manifest, corpus = incumbent.model.manifest, incumbent.corpus
+    if corpus is None or {_key(one) for one in corpus.articles}.isdisjoint(map(_key, judges)):
+        return {}
+    tokenizer = open_tokenizer(manifest.tokenizer)
     found = score_by_folds(
         [read_features(one.article, tokenizer) for one in corpus.articles],
-        label_matrix(
-            [one.themes for one in corpus.articles], list(dict.fromkeys(model.manifest.slugs))
-        ),
+        label_matrix([one.themes for one in corpus.articles], list(dict.fromkeys(manifest.slugs))),
         _same_folds(corpus, candidate),
-        recipe=Recipe.from_json(model.manifest.training.get("recipe", {})),
+        recipe=Recipe.from_json(manifest.training.get("recipe", {})),
         jobs=1,
     )
-    return _said(model, corpus, found, judges)
+    return _by_article(corpus, found)
 
 
 def _same_folds(corpus: Corpus, candidate: Trained) -> NDArray[np.intp]:
@@ -396,13 +393,8 @@ def precision_interval(right: int, count: int) -> tuple[float, float]:
     return low, 1.0 - wrong
 
 
-def _pinned(candidate: Trained, pinned: Sequence[Pinned]) -> tuple[PinnedOutcome, ...]:
+def _pinned(model: Classifier, pinned: Sequence[Pinned]) -> tuple[PinnedOutcome, ...]:
     """The candidate's own answers: these it may have learned, what counts is that they are right."""
-    if not pinned:
-        return ()
-    model = Classifier(
-        candidate.manifest, candidate.arrays, open_tokenizer(candidate.manifest.tokenizer)
-    )
     return tuple(
         PinnedOutcome(one.article.id, one.article.title, tuple(sorted(one.themes)), tagging.themes)
         for one, tagging in zip(pinned, model.tag_many(one.article for one in pinned), strict=True)
