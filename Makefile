@@ -27,6 +27,7 @@ test coverage: export OPENBLAS_NUM_THREADS = 1
 TESTS := $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 test: $(STAMP)
 	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/gaoqian corpus check > /dev/null
 	$(TESTS)

@@ -42,7 +42,9 @@ def main() -> None:
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
     logging.getLogger("jieba").setLevel(logging.ERROR)
-    print(f"{platform.processor() or platform.machine()}, CPython {platform.python_version()}, 1 core")
+    print(
+        f"{platform.processor() or platform.machine()}, CPython {platform.python_version()}, 1 core"
+    )
     corpus = read_corpus()
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "model")
@@ -175,8 +177,9 @@ def _footprint(folder: Path) -> None:
         "print(f'{loaded - loading:.3f} {end - start:.3f} {peak:.0f}')"
     )
     runs = [
-        subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
-        .stdout.split()
+        subprocess.run(
+            [sys.executable, "-c", program], capture_output=True, text=True, check=True
+        ).stdout.split()
         for _ in range(5)
     ]
     loading, first, peak = (median(float(run[column]) for run in runs) for column in range(3))

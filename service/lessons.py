@@ -233,7 +233,9 @@ def _suspect(registry: Registry, id: str) -> dict[str, Any]:
     for one in beside_serving(registry, SUSPECTS, {"suspects": []})["suspects"]:
         if one["id"] == id:
             return dict(one)
-    raise NotFound("可疑的标注里没有这一篇", where=id[:40], fix="请先看 gaoqian corrections suspects")
+    raise NotFound(
+        "可疑的标注里没有这一篇", where=id[:40], fix="请先看 gaoqian corrections suspects"
+    )
 
 
 def _is_submission(store: Store | None, id: str) -> TypeGuard[Store]:

@@ -16,7 +16,6 @@ import ssl
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from threading import Event
 from typing import Literal
 
 from classifier.errors import (
@@ -33,6 +32,7 @@ from service.intake import Limits
 from service.intake.mail import decode_field
 from service.receive import Piece, read_pieces
 from service.slip import count_characters
+from service.stopping import Stop
 
 KEYWORD = "$Gaoqian"
 """Marks a letter that came in."""
@@ -110,7 +110,7 @@ class MailIntake:
                 refused += came_in is False
         return Round(taken, refused)
 
-    def keep_looking(self, stop: Event, *, interval: float) -> None:
+    def keep_looking(self, stop: Stop, *, interval: float) -> None:
         """Look every `interval` seconds until `stop`; what goes wrong is told and tried again."""
         pause = SHORTEST_PAUSE
         while not stop.is_set():

@@ -15,7 +15,7 @@ import os
 import signal
 import stat
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path, PurePath
@@ -375,17 +375,3 @@ def _finish_notes(fd: int) -> None:
             os.rename(draft, f"{target}.txt", src_dir_fd=fd, dst_dir_fd=fd)
         else:
             os.unlink(draft, dir_fd=fd)
-
-
-@contextmanager
-def stopped_by_signals(stop: Callable[[], None]) -> Iterator[None]:
-    """Within it, SIGTERM and SIGINT call `stop` and nothing is torn off."""
-    before = {
-        number: signal.signal(number, lambda *_: stop())
-        for number in (signal.SIGTERM, signal.SIGINT)
-    }
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

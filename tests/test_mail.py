@@ -11,7 +11,7 @@ from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from threading import Event, Thread
+from threading import Thread
 
 import pytest
 from mailboxes import PASSWORD, Dovecot, Mailbox, free_port, letter, real_server
@@ -27,6 +27,7 @@ from service.mail import (
     letter_name,
     manuscripts,
 )
+from service.stopping import Stop
 from service.store import open_store
 from service.store.records import Query
 
@@ -172,7 +173,7 @@ def test_a_lost_server_is_tried_again_until_it_is_back(
 ) -> None:
     """Letters that came while it was away are taken; pauses double."""
     monkeypatch.setattr(mail, "SHORTEST_PAUSE", 0.1)
-    desk, told, stop = Desk(), list[str](), Event()
+    desk, told, stop = Desk(), list[str](), Stop()
     box = intake(server.account, desk, told)
     server.deliver(letter("一", "河长清河。"))
     looking = Thread(target=box.keep_looking, args=(stop,), kwargs={"interval": 0.1})

@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from threading import Event
 from typing import TYPE_CHECKING
 
 import click
@@ -18,6 +17,7 @@ from service.settings import MAIL_PASSWORD_VARIABLE, Settings, read_settings
 if TYPE_CHECKING:
     from classifier.model import Classifier
     from service.mail import Account
+    from service.stopping import Stop
     from service.store import Store
     from service.watch import WatchedFolder
 
@@ -38,14 +38,14 @@ def watch(folder: Path, page: bool, once: bool) -> None:
     from service.arrival import into_store
     from service.intake import Limits
     from service.receive import read_pieces
-    from service.watch import WatchedFolder, stopped_by_signals
+    from service.stopping import stopped_by_signals
+    from service.watch import WatchedFolder
 
     settings = read_settings()
     most_bytes = settings["max_body_mb"] * _MIB
     limits = Limits(file_bytes=most_bytes)
     place = folder.resolve()
-    stop = Event()
-    with _store(settings) as (store, model), stopped_by_signals(stop.set):
+    with _store(settings) as (store, model), stopped_by_signals() as stop:
         receive = into_store(
             store,
             model,
@@ -74,7 +74,7 @@ def watch(folder: Path, page: bool, once: bool) -> None:
             watched.close()
 
 
-def _look_once(watched: WatchedFolder, stop: Event) -> None:
+def _look_once(watched: WatchedFolder, stop: Stop) -> None:
     """Look until nothing waits; exit code 1 where something failed or would not settle."""
     done = failed = 0
     given_up = time.monotonic() + _ONCE_SECONDS
@@ -101,7 +101,7 @@ def mail(once: bool) -> None:
     from service.arrival import into_store
     from service.intake import Limits
     from service.mail import MailIntake, manuscripts
-    from service.watch import stopped_by_signals
+    from service.stopping import stopped_by_signals
 
     settings = read_settings()
     account = _account(settings)
@@ -109,8 +109,7 @@ def mail(once: bool) -> None:
         _tell("注意：mail_security = none，密码和来稿在网络上是明文。")
     most_bytes = settings["max_body_mb"] * _MIB
     limits = Limits(file_bytes=most_bytes)
-    stop = Event()
-    with _store(settings) as (store, model), stopped_by_signals(stop.set):
+    with _store(settings) as (store, model), stopped_by_signals() as stop:
         mailbox = f"mail:{account.user}@{account.host}"
         receive = into_store(
             store,
