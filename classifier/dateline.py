@@ -56,13 +56,49 @@ _BOXED_DATELINE = re.compile(rf"\[(?P<agency>)(?P<place>[{HAN}]{{2,6}}?)(?P<date
 # Most texts bear no credit at one end or the other, and reading closely costs more than tagging:
 # without one of these signs an end is not read at all.
 SIGN_CHARS = 90
-_HEAD_SIGN = re.compile(
-    '[讯訊息■□▲●◆◎【]|[电電][\\s(（:：“"]|[记記]者|通[讯訊][员員]|[报報][道導]|[编編撰][辑輯者稿]|作者|供稿|'
-    "[来來]源|[图圖文][/／:：]|上接|下[转轉]|[审審責责校][稿编編核對对]|[摄攝]"
+
+
+def _signs(*signs: tuple[str, str]) -> re.Pattern[str]:
+    """One of some characters and what must follow it.
+
+    A pattern that begins with one set of characters is searched for six times as fast as one that
+    begins with alternatives.
+    """
+    firsts = "".join(first for first, _ in signs)
+    rest = "|".join(f"(?<=[{first}]){follows}" for first, follows in signs)
+    return re.compile(f"[{firsts}](?:{rest})")
+
+
+_HEAD_SIGN = _signs(
+    ("讯訊息摄攝■□▲●◆◎【", ""),
+    ("电電", r"[\s(（:：“\"]"),
+    ("记記作", "者"),
+    ("通", "[讯訊][员員]"),
+    ("报報", "[道導]"),
+    ("编編撰", "[辑輯者稿]"),
+    ("供", "稿"),
+    ("来來", "源"),
+    ("图圖文", "[/／:：]"),
+    ("上", "接"),
+    ("下", "[转轉]"),
+    ("审審責责校", "[稿编編核對对]"),
 )
-_TAIL_SIGN = re.compile(
-    "[■□▲●◆◎摄攝]|[记記]者|通[讯訊][员員]|[报報][道導]|[编編撰审審校][辑輯稿核对對排]|[责責][编編任]|作者|供[稿图圖]|"
-    "[来來]源|[图圖文][/／:：]|下[转轉]|[链鏈]接|[转轉][载載]|投稿|[组組]稿|中心\\s|部\\s|局\\s|道\\s|[镇鎮]\\s"
+_TAIL_SIGN = _signs(
+    ("摄攝■□▲●◆◎", ""),
+    ("记記作", "者"),
+    ("通", "[讯訊][员員]"),
+    ("报報", "[道導]"),
+    ("编編撰审審校", "[辑輯稿核对對排]"),
+    ("责責", "[編编任]"),
+    ("供", "[稿图圖]"),
+    ("投组組", "稿"),
+    ("来來", "源"),
+    ("图圖文", "[/／:：]"),
+    ("下", "[转轉]"),
+    ("链鏈", "接"),
+    ("转轉", "[载載]"),
+    ("中", r"心\s"),
+    ("部局道镇鎮", r"\s"),
 )
 _CLOSING = tuple("）)】]」")
 _NOT_PLACE = re.compile(r"记者|通讯|评论|编辑|近日|获悉|[的了是从在和与将把被对这那其我他她你日]")

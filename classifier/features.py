@@ -19,11 +19,15 @@ from numpy.typing import NDArray
 from classifier.article import Article
 from classifier.cleaning import BREAK, Cleaned, Codes, Fields, clean, clean_fields
 from classifier.keytable import Keys, KeyTable, Rows, displace
-from classifier.tokens import WORD_KEY_LENGTH, Cutting, Tokenizer, key_pieces
+from classifier.tokens import FIRST_HAN, WORD_KEY_LENGTH, Cutting, Tokenizer, key_pieces
 
 GRAM_LENGTHS = (1, 2)
 TITLE_COUNTS = 2
 BLOCKS = 2  # words, n-grams
+
+# What stands at a place, as one number: nothing, a feature that the model does not know, or one
+# that it knows, `_KNOWN` more than its row.
+_NOTHING, _UNKNOWN, _KNOWN = range(3)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,102 +101,120 @@ class Lexicon:
     ) -> None:
         self.words = words
         self.grams = grams
+        first_gram = _KNOWN + len(words)
+        self._numbers = first_gram + len(grams)
+        # Where among the numbers the unknown features begin, the words, the n-grams; and the end.
+        self._edges = np.array((_UNKNOWN, _KNOWN, first_gram, self._numbers))
         keys, rows = _short_words(words)
-        self._short = KeyTable(keys, rows, displacements.words)
+        self._short = KeyTable(keys, rows + _KNOWN, displacements.words)
         others = np.setdiff1d(np.arange(len(words)), rows, assume_unique=True).tolist()
-        self._row_of = {words[row]: row for row in others}
+        self._number_of = {words[row]: row + _KNOWN for row in others}
         keys, rows = _pairs(grams)
-        self._pairs = KeyTable(keys, rows + len(words), displacements.pairs)
-        self._single = np.full(0x10000, -1, dtype=np.int32)
+        self._pairs = KeyTable(keys, rows + first_gram, displacements.pairs)
+        self._single = np.full(0x10000, _UNKNOWN, dtype=np.int32)
+        self._single[BREAK] = _NOTHING
         keyed = key_pieces(grams)
         rows = (keyed.lengths == 1).nonzero()[0]
-        self._single[keyed.keys.take(rows).astype(np.intp)] = rows + len(words)
+        self._single[keyed.keys.take(rows).astype(np.intp)] = rows + first_gram
 
     def __len__(self) -> int:
         return len(self.words) + len(self.grams)
 
     def count(self, fields: Fields, tokenizer: Tokenizer) -> Counts:
         """Count every known feature of every article of a batch, as `read_fields` read it."""
-        codes, bounds = fields.codes, fields.bounds  # title and text of each article in turn
+        bounds = fields.bounds  # title and text of each article in turn
         articles = len(bounds) // 2
-        rows, standing = self._features_at(codes, tokenizer)
-        known = rows >= 0
-        # One number for each occurrence, telling article and row: sorting these is the cheapest
-        # way to count, and narrow numbers sort faster.
-        offsets = np.arange(articles + 1) * len(self)
-        if articles > 1:
-            narrow = np.int32 if offsets[-1] < 2**31 else np.int64
-            ends = bounds[2::2]
-            rows = rows + np.repeat(offsets[:-1].astype(narrow), ends - bounds[:-1:2])
-        occurrences = [rows[known]]
+        standing = self._standing(fields.codes, tokenizer)
+        # One number for each occurrence, telling article and feature: sorting these is the
+        # cheapest way to count, and narrow numbers sort faster.
+        if articles != 1:
+            beyond: Rows = np.arange(articles) * self._numbers
+            if articles * self._numbers < 2**31:
+                beyond = beyond.astype(np.int32)
+            standing = standing + np.repeat(beyond, bounds[2::2] - bounds[:-1:2])
         edges = bounds.tolist()
+        occurrences = [standing.ravel()]
         for start, end in zip(edges[:-1:2], edges[1::2], strict=True):
             if end - start > 1:
-                title = rows[:, start:end][known[:, start:end]]
-                occurrences += [title] * (TITLE_COUNTS - 1)
+                occurrences += [standing[:, start:end].ravel()] * (TITLE_COUNTS - 1)
         numbers = np.concatenate(occurrences)
         numbers.sort()
-        is_first = np.ones(len(numbers) + 1, dtype=bool)
+        is_first = np.empty(len(numbers) + 1, dtype=bool)
+        is_first[0] = is_first[-1] = True
         np.not_equal(numbers[1:], numbers[:-1], out=is_first[1:-1])
         firsts = is_first.nonzero()[0]
         found = numbers.take(firsts[:-1])
-        blocks = np.add.outer(offsets, (0, len(self.words))).ravel()[:-1]
-        starts = found.searchsorted(blocks)
-        own = starts[::BLOCKS]
-        distinct = own[1:] - own[:-1]
-        if articles > 1:
-            found -= np.repeat(offsets[:-1].astype(narrow), distinct)
-        places = firsts.take(own)
-        sizes = np.add.reduceat(standing, bounds[:-1])  # no field is without its break
-        sizes = sizes[::2] * TITLE_COUNTS + sizes[1::2]
+        if articles != 1:
+            return self._counts_apart(found, firsts, beyond)
+        at = found.searchsorted(self._edges)
+        begin, known, _, end = firsts.take(at).tolist()
+        _, words, grams, size = at.tolist()
         return Counts(
-            found,
-            firsts[1:] - firsts[:-1],
-            starts,
-            (places[1:] - places[:-1]) / np.maximum(sizes, 1),
+            found[words:size] - _KNOWN,
+            firsts[words + 1 : size + 1] - firsts[words:size],
+            np.array((0, grams - words, size - words)),
+            np.array(((end - known) / max(end - begin, 1),)),
+            np.array((size - words,)),
+        )
+
+    def _counts_apart(self, found: Rows, firsts: NDArray[np.intp], beyond: Rows) -> Counts:
+        """The counts of many articles, what is no known feature of any left out between them.
+
+        `found` are distinct numbers, each `beyond` those of the articles before; `firsts` are
+        their places among all occurrences, and the end.
+        """
+        # (articles, edges) where each begins: among what was found, and among the occurrences.
+        at = found.searchsorted(self._edges + beyond[:, np.newaxis])
+        places = firsts.take(at)
+        distinct = at[:, 3] - at[:, 1]
+        gone = at[:, 1] + distinct - distinct.cumsum()
+        total = int(distinct.sum())
+        own = np.arange(total) + np.repeat(gone, distinct)
+        return Counts(
+            found.take(own) - np.repeat(beyond + _KNOWN, distinct),
+            (firsts[1:] - firsts[:-1]).take(own),
+            np.append(at[:, 1:3] - gone[:, np.newaxis], total),
+            (places[:, 3] - places[:, 1]) / np.maximum(places[:, 3] - places[:, 0], 1),
             distinct,
         )
 
-    def _features_at(self, codes: Codes, tokenizer: Tokenizer) -> tuple[Rows, NDArray[np.intp]]:
-        """(3, codes): the rows of the character, the pair and the word that begin at each code,
-        -1 for one that is unknown or not there; and how many begin there, known or not.
-        """
+    def _standing(self, codes: Codes, tokenizer: Tokenizer) -> Rows:
+        """(3, codes): the numbers of the character, the pair and the word that begin at each code."""
         cutting = tokenizer.cut(codes)
-        readable = codes != BREAK
-        standing = readable.astype(np.intp)
-        standing[:-1] += readable[:-1] & readable[1:]
-        standing[cutting.places] += 1
-        rows = np.full((3, len(codes)), -1, dtype=np.int32)
-        self._single.take(codes, out=rows[0], mode="clip")
-        rows[1, :-1] = self._pairs.find(_pairs_of(codes))
-        rows[2, cutting.places] = self._word_rows(cutting)
-        return rows, standing
+        numbers = np.zeros((3, len(codes)), dtype=np.int32)
+        single = self._single.take(codes, out=numbers[0], mode="clip")
+        are_pairs = np.logical_and(single[:-1], single[1:])
+        numbers[1, :-1] = self._pairs.find(_pairs_of(codes), otherwise=are_pairs)
+        numbers[2, cutting.places] = self._word_numbers(cutting)
+        return numbers
 
     def occurrences(self, cleaned: Cleaned, tokenizer: Tokenizer) -> list[Occurrence]:
         """Every known feature of one field with its place, for evidence."""
         cutting = tokenizer.cut(cleaned.codes)
         whole = range(len(cleaned.codes))
+        words = [len(piece) for piece in cutting.pieces + cutting.latin]
+        pairs = self._pairs.find(_pairs_of(cleaned.codes), otherwise=_UNKNOWN)
         found = []
-        for rows, places, lengths in (
-            (self._word_rows(cutting), cutting.places.tolist(), cutting.lengths.tolist()),
+        for numbers, places, lengths in (
+            (self._word_numbers(cutting), cutting.places.tolist(), words),
             (self._single.take(cleaned.codes), whole, [1] * len(whole)),
-            (self._pairs.find(_pairs_of(cleaned.codes)), whole[:-1], [2] * len(whole)),
+            (pairs, whole[:-1], [2] * len(whole)),
         ):
             found += [
-                Occurrence(row, place, place + length)
-                for row, place, length in zip(rows.tolist(), places, lengths, strict=False)
-                if row >= 0
+                Occurrence(number - _KNOWN, place, place + length)
+                for number, place, length in zip(numbers.tolist(), places, lengths, strict=False)
+                if number >= _KNOWN
             ]
         return found
 
-    def _word_rows(self, cutting: Cutting) -> Rows:
-        rows = self._short.find(cutting.keys)
-        find = self._row_of.get
-        is_long = cutting.lengths[: len(rows)] > WORD_KEY_LENGTH
-        for place in is_long.nonzero()[0].tolist():
-            rows[place] = find(cutting.pieces[cutting.numbers[place]], -1)
-        latin = [find(word, -1) for word in cutting.latin]
-        return np.concatenate((rows, np.array(latin, dtype=rows.dtype))) if latin else rows
+    def _word_numbers(self, cutting: Cutting) -> Keys:
+        """(pieces + latin,): the number of each word, `_NOTHING` for what is none."""
+        numbers = self._short.find(cutting.keys, otherwise=cutting.are_words())
+        find = self._number_of.get
+        for place in (cutting.lengths > WORD_KEY_LENGTH).nonzero()[0].tolist():
+            numbers[place] = find(cutting.pieces[place], _UNKNOWN)
+        latin = [find(word, _UNKNOWN) for word in cutting.latin]
+        return np.append(numbers, np.array(latin, dtype=numbers.dtype)) if latin else numbers
 
 
 class Displacements(NamedTuple):
@@ -210,7 +232,8 @@ def displacements_of(words: Sequence[str], grams: Sequence[str]) -> Displacement
 def _short_words(words: Sequence[str]) -> tuple[Keys, Rows]:
     """The words that are found by their bits: keys, and places among the words."""
     keyed = key_pieces(words)
-    rows = ((keyed.lengths <= WORD_KEY_LENGTH) & keyed.is_han).nonzero()[0]
+    is_han = keyed.keys & 0xFFFF >= FIRST_HAN
+    rows = ((keyed.lengths <= WORD_KEY_LENGTH) & is_han).nonzero()[0]
     return keyed.keys.take(rows), rows
 
 

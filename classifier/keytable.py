@@ -25,8 +25,8 @@ class KeyTable:
 
     >>> keys = np.array([7, 11, 13], dtype=np.uint32)
     >>> table = KeyTable(keys, np.array([2, 0, 5]), displace(keys))
-    >>> table.find(np.array([11, 12, 13], dtype=np.uint32)).tolist()
-    [0, -1, 5]
+    >>> table.find(np.array([11, 12, 13], dtype=np.uint32), otherwise=9).tolist()
+    [0, 9, 5]
     """
 
     def __init__(self, keys: Keys, rows: Rows, displacements: Displacements) -> None:
@@ -34,17 +34,15 @@ class KeyTable:
         self._salts = self._hash.salts(displacements)
         # Key and row side by side: one look into memory finds both.
         self._places = np.zeros((self._hash.slot_count, 2), dtype=keys.dtype)
-        self._places[:, 1] = np.iinfo(keys.dtype).max  # -1 once it is signed
         slots = self._hash.slots(keys, self._salts.take(self._hash.buckets(keys)))
         self._places[slots, 0] = keys
         self._places[slots, 1] = rows
 
-    def find(self, keys: Keys) -> Rows:
-        """The row of each key, -1 where it has none."""
+    def find(self, keys: Keys, *, otherwise: int | NDArray[np.bool_]) -> Keys:
+        """The row of each key, `otherwise` where it has none; 0 for 0, which is no key."""
         slots = self._hash.slots(keys, self._salts.take(self._hash.buckets(keys)))
         places = self._places.take(slots, axis=0)
-        rows: Rows = places[:, 1].astype(np.int32)
-        rows[places[:, 0] != keys] = -1
+        rows: Keys = np.where(places[:, 0] == keys, places[:, 1], otherwise)
         return rows
 
 

@@ -41,11 +41,8 @@ GAP = "\n"  # stands for whatever the tokenizer is not shown; each is a piece of
 WORD_KEY_LENGTH = 4
 """Characters of the longest Han word that its key tells from all others."""
 
-_FIRST_HAN, _HAN_RANGE, _GAP = (
-    np.uint16(FIRST_HAN),
-    np.uint16(LAST_HAN - FIRST_HAN),
-    np.uint16(ord(GAP)),
-)
+_FIRST_HAN, _HAN_RANGE = np.uint16(FIRST_HAN), np.uint16(LAST_HAN - FIRST_HAN)
+_GAP, _GAP_KEY = np.uint16(ord(GAP)), np.uint64(ord(GAP))
 _WORD_MASKS = np.array([(1 << 16 * n) - 1 for n in range(WORD_KEY_LENGTH + 1)], dtype=np.uint64)
 _LATIN = re.compile(r"[a-z][a-z0-9]+")
 _FIRST_LATIN, _LATIN_LETTERS = np.uint16(ord("a")), np.uint16(26)
@@ -66,18 +63,22 @@ class TokenizerSpec:
 
 @dataclass(frozen=True, slots=True)
 class Cutting:
-    """The words of cleaned codes: those of Han in the order of the text, then the Latin ones."""
+    """Cleaned codes in pieces, each a word of Han or a `GAP`; and the Latin words in the gaps."""
 
-    places: Offsets  # (W,) where each word starts in the codes
-    lengths: Offsets  # (W,) in characters
-    keys: NDArray[np.uint64]  # (Han words,) the bits of the first `WORD_KEY_LENGTH` characters
-    pieces: list[str]  # Han words and what stands between them
-    numbers: Offsets  # (Han words,) which of the pieces each is
+    pieces: list[str]
+    lengths: Offsets  # (pieces,) in characters
+    keys: NDArray[np.uint64]  # (pieces,) the bits of the first `WORD_KEY_LENGTH` characters
     latin: list[str]
+    places: Offsets  # (pieces + latin,) where each starts in the codes
+
+    def are_words(self) -> NDArray[np.bool_]:
+        """(pieces,) which of them are words."""
+        are_words: NDArray[np.bool_] = self.keys != _GAP_KEY
+        return are_words
 
     def words(self) -> list[str]:
-        """The words as strings."""
-        return [self.pieces[number] for number in self.numbers.tolist()] + self.latin
+        """The words of Han in the order of the text, then the Latin ones."""
+        return [piece for piece in self.pieces if piece != GAP] + self.latin
 
 
 class Tokenizer:
@@ -90,23 +91,22 @@ class Tokenizer:
 
     def cut(self, codes: Codes) -> Cutting:
         """The words of cleaned codes; none crosses a break."""
-        # Every code that is not Han is a piece of its own, so a word's place in the pieces tells
-        # its place in the codes.
-        readable = np.where(codes - _FIRST_HAN <= _HAN_RANGE, codes, _GAP)
-        whole = readable.tobytes().decode("utf-16-le")
-        pieces = []
-        for start, end in pairwise((0, *_cuts(readable), len(whole))):
+        # Every code that is not Han is a piece of its own, so the pieces are as long as the codes.
+        is_han = codes - _FIRST_HAN <= _HAN_RANGE
+        readable = np.empty(len(codes) + WORD_KEY_LENGTH, dtype=codes.dtype)
+        readable.fill(_GAP)
+        np.copyto(readable[:-WORD_KEY_LENGTH], codes, where=is_han)
+        whole = readable[:-WORD_KEY_LENGTH].tobytes().decode("utf-16-le")
+        pieces: list[str] = []
+        for start, end in pairwise((0, *_cuts(is_han), len(whole))):
             pieces += self._cut(whole[start:end])
-        keyed = key_pieces(pieces)
-        numbers = keyed.is_han.nonzero()[0]
-        places = keyed.starts.take(numbers) - numbers
-        lengths = keyed.lengths.take(numbers)
-        keys = keyed.keys.take(numbers)
+        lengths = np.fromiter(map(len, pieces), np.intp, len(pieces))
+        places = lengths.cumsum() - lengths
+        keys = _keys(readable, places, lengths)
         latin = _latin(codes)
         if latin:
             places = np.concatenate((places, [match.start() for match in latin]))
-            lengths = np.concatenate((lengths, [len(match.group()) for match in latin]))
-        return Cutting(places, lengths, keys, pieces, numbers, [match.group() for match in latin])
+        return Cutting(pieces, lengths, keys, [match.group() for match in latin], places)
 
     def words(self, cleaned: Cleaned) -> list[str]:
         """The words of one field.
@@ -120,33 +120,27 @@ class Tokenizer:
     def located(self, cleaned: Cleaned) -> list[tuple[str, int]]:
         """The same words with the place in the codes where each starts, for evidence."""
         cutting = self.cut(cleaned.codes)
-        return list(zip(cutting.words(), cutting.places.tolist(), strict=True))
+        everything = zip(cutting.pieces + cutting.latin, cutting.places.tolist(), strict=True)
+        return [(word, place) for word, place in everything if word != GAP]
 
 
 class Keyed(NamedTuple):
-    """Pieces of text as numbers, all arrays of their count."""
+    """Words or n-grams as numbers, both arrays of their count."""
 
-    starts: Offsets  # in the pieces end to end, one apart
     lengths: Offsets  # in characters
     keys: NDArray[np.uint64]  # the bits of the first `WORD_KEY_LENGTH` characters
-    is_han: NDArray[np.bool_]  # by the first character
 
 
 def key_pieces(pieces: Sequence[str]) -> Keyed:
-    """The numbers that pieces are looked up by; no piece is empty or holds a NUL.
+    """The numbers that words and n-grams are looked up by.
 
     >>> hex(key_pieces(["老人"]).keys[0])
     '0x4eba8001'
     """
-    text = "\0".join(pieces) + "\0" * WORD_KEY_LENGTH
+    text = "".join(pieces) + GAP * WORD_KEY_LENGTH
+    lengths = np.fromiter(map(len, pieces), np.intp, len(pieces))
     letters = np.frombuffer(text.encode("utf-16-le"), dtype=np.uint16)
-    ends = (letters == 0).nonzero()[0][: len(pieces)]
-    starts = np.zeros_like(ends)
-    np.add(ends[:-1], 1, out=starts[1:])
-    lengths = ends - starts
-    keys = _windows(letters).take(starts)
-    keys &= _WORD_MASKS.take(lengths, mode="clip")
-    return Keyed(starts, lengths, keys, letters.take(starts) >= FIRST_HAN)
+    return Keyed(lengths, _keys(letters, lengths.cumsum() - lengths, lengths))
 
 
 def current_tokenizer(*, user_words: Iterable[str] = ()) -> Tokenizer:
@@ -211,27 +205,32 @@ def _jieba(spec: TokenizerSpec) -> tuple[str, Cut]:
     return "jieba", own.lcut
 
 
-def _cuts(readable: Codes) -> list[int]:
+def _cuts(is_han: NDArray[np.bool_]) -> list[int]:
     """Where runs of Han are cut because they are longer than `RUN`."""
-    gaps = readable == _GAP
-    half = RUN // 2
-    halves = gaps[: len(gaps) // half * half].reshape(-1, half)
-    if halves.any(axis=1).all():  # as in all prose; a longer run would fill one of them
+    if len(is_han) <= RUN:
         return []
-    edges = np.concatenate(([-1], gaps.nonzero()[0], [len(gaps)]))
+    half = RUN // 2
+    halves = is_han[: len(is_han) // half * half].reshape(-1, half)
+    if not halves.all(axis=1).any():  # as in all prose; a longer run would fill one of them
+        return []
+    edges = np.concatenate(([-1], np.logical_not(is_han).nonzero()[0], [len(is_han)]))
     return [
         at for start, end in pairwise(edges.tolist()) for at in range(start + 1 + RUN, end, RUN)
     ]
 
 
-def _windows(letters: Codes) -> NDArray[np.uint64]:
-    """Every four neighbouring codes as one number, without copying any."""
+def _keys(letters: Codes, places: Offsets, lengths: Offsets) -> NDArray[np.uint64]:
+    """The bits of the first `WORD_KEY_LENGTH` characters of the words at these places."""
     count = len(letters) - WORD_KEY_LENGTH + 1
-    return np.ndarray((count,), dtype=np.uint64, buffer=letters, strides=(letters.itemsize,))
+    # Every four neighbouring codes as one number, without copying any.
+    windows = np.ndarray((count,), dtype=np.uint64, buffer=letters, strides=(letters.itemsize,))
+    keys = windows.take(places)
+    keys &= _WORD_MASKS.take(lengths, mode="clip")
+    return keys
 
 
 def _latin(codes: Codes) -> list[re.Match[str]]:
-    if not (codes - _FIRST_LATIN < _LATIN_LETTERS).any():
+    if not np.count_nonzero(codes - _FIRST_LATIN < _LATIN_LETTERS):
         return []
     readable = np.where(codes < 0x80, codes, _GAP).astype(np.uint8).tobytes().decode("ascii")
     return [*_LATIN.finditer(readable)]

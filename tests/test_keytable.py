@@ -22,12 +22,12 @@ def test_every_key_finds_its_own_row_and_a_stranger_none(width: type, data: st.D
     rows = np.arange(len(known))[::-1]
     table = KeyTable(keys, rows, displace(keys))
 
-    assert table.find(keys).tolist() == rows.tolist()
-    assert (table.find(np.array(strangers, dtype=width)) == -1).all()
+    assert table.find(keys, otherwise=99).tolist() == rows.tolist()
+    assert (table.find(np.array(strangers, dtype=width), otherwise=99) == 99).all()
 
 
 @pytest.mark.parametrize("width", [np.uint32, np.uint64])
 def test_no_key_is_found_where_none_is_stored(width: type) -> None:
-    """An empty slot is nobody's, not even that of the number that marks it."""
+    """An empty slot is nobody's; the number that marks it finds 0."""
     table = KeyTable(np.zeros(0, width), np.zeros(0, np.intp), displace(np.zeros(0, width)))
-    assert table.find(np.array([0, 1, 2], dtype=width)).tolist() == [-1, -1, -1]
+    assert table.find(np.array([0, 1, 2], dtype=width), otherwise=9).tolist() == [0, 9, 9]
