@@ -24,7 +24,12 @@ from service.settings import Settings
 LOCAL_NAME = "本机"
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 _LOCAL_HOSTS = ("localhost", "127.0.0.1", "[::1]")
-_FORWARDED = ("Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Real-IP")
+_FORWARDED = (
+    "HTTP_FORWARDED",
+    "HTTP_X_FORWARDED_FOR",
+    "HTTP_X_FORWARDED_HOST",
+    "HTTP_X_REAL_IP",
+)  # as WSGI names them: asked for every request, and absent from most
 _WITH_A_GIVEN_PASSWORD = frozenset({"me", "change_password", "log_out"})
 
 
@@ -108,6 +113,10 @@ class _Keeper:
 
     def check(self) -> None:
         g.asker = NOBODY
+        asked = request._get_current_object()  # type: ignore[attr-defined]
+        self._check(asked)
+
+    def _check(self, request: Request) -> None:
         if self._hosts and not _is_trusted(request.host, self._hosts):
             raise Malformed(
                 "这个主机名不可用", where="Host", fix="技术人员可以把它加进设置 trusted_hosts"
@@ -122,7 +131,7 @@ class _Keeper:
             raise NotAllowed("请求来自别的网站", where="Origin", fix="请在稿签自己的页面上操作")
         if role == "stranger":
             return
-        g.asker = asker = self._who(token)
+        g.asker = asker = self._who(request, token)
         if not asker.may("reader"):
             raise LoginNeeded("没有登录，或登录已失效", fix="请登录，或带上有效的接口令牌")
         if asker.must_change and request.endpoint not in _WITH_A_GIVEN_PASSWORD:
@@ -130,12 +139,12 @@ class _Keeper:
         if not asker.may(role):
             raise NotAllowed(f"{_NAMES[role]}才能这样做", fix="请找管理员")
 
-    def _who(self, token: str | None) -> Asker:
+    def _who(self, request: Request, token: str | None) -> Asker:
         if token is not None:
             holder = self._accounts.by_token(token)
             return Asker(holder.name, _role(holder.role), "token") if holder else NOBODY
         if not self.login:
-            if not is_loopback(address()) or is_forwarded(request):
+            if not is_loopback(request.remote_addr or "") or is_forwarded(request):
                 raise NotAllowed(
                     "免登录只限本机直接访问", fix="前面有代理时请设 behind_proxy = true"
                 )
@@ -156,15 +165,17 @@ def _role(word: str) -> Role:
 
 def _bearer(request: Request) -> str | None:
     # Any other scheme (a proxy's own Basic) is no answer to our question, nor is it refused.
+    if "HTTP_AUTHORIZATION" not in request.environ:
+        return None
     sent = request.authorization
     return sent.token or "" if sent is not None and sent.type == "bearer" else None
 
 
 def _is_foreign(request: Request) -> bool:
-    site = request.headers.get("Sec-Fetch-Site")
+    site = request.environ.get("HTTP_SEC_FETCH_SITE")
     if site is not None:
         return site not in {"same-origin", "none"}
-    origin = request.headers.get("Origin")
+    origin = request.environ.get("HTTP_ORIGIN")
     if origin is None:
         return False  # every browser sends one of the two; a program need not
     try:
@@ -173,6 +184,7 @@ def _is_foreign(request: Request) -> bool:
         return True
 
 
+@lru_cache(maxsize=1024)  # asked for every request, and of few hosts and addresses
 def _is_trusted(host: str, trusted: tuple[str, ...]) -> bool:
     name = host.lower()
     if not name.endswith("]"):
@@ -183,7 +195,7 @@ def _is_trusted(host: str, trusted: tuple[str, ...]) -> bool:
     )
 
 
-@lru_cache(maxsize=1024)  # asked for every request, and of few addresses
+@lru_cache(maxsize=1024)
 def is_loopback(host: str) -> bool:
     """Whether an address can be reached from its own machine only."""
     try:
@@ -194,10 +206,10 @@ def is_loopback(host: str) -> bool:
 
 def is_forwarded(request: Request) -> bool:
     """Whether a proxy says that a request comes from elsewhere."""
-    return any(name in request.headers for name in _FORWARDED)
+    return any(name in request.environ for name in _FORWARDED)
 
 
 def _keep_private(response: Response) -> Response:
-    if asker().by != "nobody":
-        response.headers.setdefault("Cache-Control", "no-store")
+    if asker().by != "nobody" and "Cache-Control" not in response.headers:
+        response.headers["Cache-Control"] = "no-store"
     return response

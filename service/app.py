@@ -143,8 +143,9 @@ def create_app(
 
     @app.after_request
     def secure(response: Response) -> Response:
-        for name, value in SECURITY_HEADERS.items():
-            response.headers.setdefault(name, value)
+        headers = response.headers
+        own = {name.lower() for name, _ in headers}
+        headers.extend([one for one in SECURITY_HEADERS.items() if one[0].lower() not in own])
         return response
 
     return app

@@ -6,6 +6,7 @@ An exception is told by its kind and its places in the code. Its message may quo
 
 from __future__ import annotations
 
+import json
 import logging
 import logging.config
 import sys
@@ -17,6 +18,9 @@ from structlog.typing import EventDict
 
 REQUEST_FIELDS = ("request_id", "method", "route", "status", "seconds", "problem", "articles")
 """What the line of a request says; `articles` only with the setting log_articles."""
+
+
+_json = json.JSONEncoder(ensure_ascii=False, default=str).encode
 
 
 def start_log(*, with_articles: bool) -> None:
@@ -59,7 +63,7 @@ def formatter(*, with_articles: bool) -> logging.Formatter:
         processors=[
             structlog.stdlib.ProcessorFormatter.remove_processors_meta,
             tell_exception,
-            structlog.processors.JSONRenderer(ensure_ascii=False, default=str),
+            lambda _, __, event: _json(event),
         ],
     )
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
+from functools import cache
 from typing import Protocol
 
 from prometheus_client import (
@@ -58,18 +59,23 @@ class Metrics:
         self._now = now
         self._loaded: datetime | None = None
         self.registry = registry = CollectorRegistry()
-        self._requests = Counter(
-            "http_requests",
-            "Requests answered.",
-            ["method", "route", "status"],
-            registry=registry,
+        # A count by its labels is looked up once: that takes a lock and longer than counting.
+        self._requests = cache(
+            Counter(
+                "http_requests",
+                "Requests answered.",
+                ["method", "route", "status"],
+                registry=registry,
+            ).labels
         )
-        self._seconds = Histogram(
-            "http_request_duration_seconds",
-            "Time until an answer began.",
-            ["method", "route"],
-            buckets=_SECONDS,
-            registry=registry,
+        self._seconds = cache(
+            Histogram(
+                "http_request_duration_seconds",
+                "Time until an answer began.",
+                ["method", "route"],
+                buckets=_SECONDS,
+                registry=registry,
+            ).labels
         )
         self._refusals = Counter(
             "tagger_refusals",
@@ -77,14 +83,18 @@ class Metrics:
             ["problem"],
             registry=registry,
         )
-        self._taggings = Counter(
-            "tagger_taggings", "Articles tagged over HTTP.", ["decision"], registry=registry
+        self._taggings = cache(
+            Counter(
+                "tagger_taggings", "Articles tagged over HTTP.", ["decision"], registry=registry
+            ).labels
         )
-        self._predictions = Counter(
-            "tagger_predictions",
-            "Themes given to articles tagged over HTTP.",
-            ["theme", "decision"],
-            registry=registry,
+        self._predictions = cache(
+            Counter(
+                "tagger_predictions",
+                "Themes given to articles tagged over HTTP.",
+                ["theme", "decision"],
+                registry=registry,
+            ).labels
         )
         self._coverage = Histogram(
             "tagger_coverage_ratio",
@@ -103,8 +113,8 @@ class Metrics:
     ) -> None:
         """Count a request; `route` is the rule it matched, `problem` the slug of a refusal."""
         method = method if method in _METHODS else "other"
-        self._requests.labels(method, route, str(status)).inc()
-        self._seconds.labels(method, route).observe(seconds)
+        self._requests(method, route, str(status)).inc()
+        self._seconds(method, route).observe(seconds)
         if problem:
             self._refusals.labels(problem).inc()
 
@@ -112,10 +122,10 @@ class Metrics:
         """Count the slips of articles that came over HTTP."""
         for slip in slips:
             decision = str(slip.decision)
-            self._taggings.labels(decision).inc()
+            self._taggings(decision).inc()
             self._coverage.observe(slip.coverage)
             for theme in slip.themes:
-                self._predictions.labels(theme, decision).inc()
+                self._predictions(theme, decision).inc()
 
     def model_answers(self, version: str, problem: str) -> None:
         """Note that this process took a promoted model, or why it could not."""

@@ -35,23 +35,20 @@ def observe(app: Flask, metrics: Metrics, *, token: str, with_articles: bool) ->
 
     @app.after_request
     def end(response: Response) -> Response:
-        route = request.url_rule.rule if request.url_rule else "unmatched"
+        rule, method, status = request.url_rule, request.method, response.status_code
+        route = rule.rule if rule else "unmatched"
         seconds = time.monotonic() - g.began
         problem = g.get("problem", "")
         metrics.answered(
-            method=request.method,
-            route=route,
-            status=response.status_code,
-            seconds=seconds,
-            problem=problem,
+            method=method, route=route, status=status, seconds=seconds, problem=problem
         )
-        response.headers["X-Request-Id"] = request_id()
-        if route not in QUIET or response.status_code >= 400:
+        response.headers["X-Request-Id"] = id = request_id()
+        if route not in QUIET or status >= 400:
             told = {
-                "request_id": request_id(),
-                "method": request.method,
+                "request_id": id,
+                "method": method,
                 "route": route,
-                "status": response.status_code,
+                "status": status,
                 "seconds": round(seconds, 6),
             }
             if problem:

@@ -194,11 +194,7 @@ class PatientWorker(ThreadWorker):  # type: ignore[misc]
         left_over = conn.parser.unreader.buf.getvalue()
         conn.parser.unreader.buf = io.BytesIO()
         conn.sock.setblocking(False)
-        self._gathering[conn] = gathering = _Gathering(conn, bytearray(left_over), time.monotonic())
-        self.poller.register(
-            conn.sock, selectors.EVENT_READ, lambda _socket: self._receive(gathering)
-        )
-        self._receive(gathering)
+        self._receive(_Gathering(conn, bytearray(left_over), time.monotonic()))
 
     def murder_pending(self) -> None:
         """Let go of who dawdles; at the end also of who has said nothing yet."""
@@ -250,6 +246,11 @@ class PatientWorker(ThreadWorker):  # type: ignore[misc]
             self._refuse(gathering, b"431 Request Header Fields Too Large")
         elif gathering.held() and sum(one.held() for one in self._gathering.values()) > MOST_HELD:
             self._refuse(gathering, b"503 Service Unavailable\r\nRetry-After: 5")
+        elif gathering.connection not in self._gathering:  # most come whole, and never wait
+            self._gathering[gathering.connection] = gathering
+            self.poller.register(
+                sock, selectors.EVENT_READ, lambda _socket: self._receive(gathering)
+            )
 
     def _refuse(self, gathering: _Gathering, status: bytes) -> None:
         self._forget(gathering)
@@ -264,8 +265,8 @@ class PatientWorker(ThreadWorker):  # type: ignore[misc]
         connection.close()
 
     def _forget(self, gathering: _Gathering) -> None:
-        del self._gathering[gathering.connection]
-        self.poller.unregister(gathering.connection.sock)
+        if self._gathering.pop(gathering.connection, None) is not None:
+            self.poller.unregister(gathering.connection.sock)
 
     def _part(self, connection: Any, *, graceful: bool) -> None:
         """Close; in good order only after the other side, lest its last bytes undo our answer."""

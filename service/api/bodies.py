@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Annotated, Any, TypeVar, get_origin
 
 from flask import Request
@@ -212,7 +213,12 @@ def checked(kind: type[Body], record: object) -> Body:
 def _kind_of(record: object, kinds: tuple[type[Body], ...]) -> type[Body]:
     """The first of `kinds` that has all the fields sent; the first of all where none has."""
     sent = set(record) if isinstance(record, dict) else set()
-    return next((kind for kind in kinds if sent <= set(kind.model_fields)), kinds[0])
+    return next((kind for kind in kinds if sent <= _names(kind)), kinds[0])
+
+
+@cache
+def _names(kind: type[BaseModel]) -> frozenset[str]:
+    return frozenset(kind.model_fields)
 
 
 def _reason(error: ErrorDetails) -> str:

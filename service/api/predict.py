@@ -26,6 +26,8 @@ NOT_LEARNED: Mapping[str, Any] = {
 }
 """The promise of a theme that was added since the training."""
 
+_json = json.JSONEncoder(ensure_ascii=False).encode
+
 MAX_LAG = 10.0
 """Seconds a process may serve an older model than the promoted one and still call itself ready."""
 
@@ -46,9 +48,7 @@ def settings() -> Settings:
 
 def reply(record: Any, status: int = 200) -> Response:
     """A JSON reply with Chinese as it is."""
-    return Response(
-        json.dumps(record, ensure_ascii=False) + "\n", status=status, mimetype="application/json"
-    )
+    return Response(_json(record) + "\n", status=status, mimetype="application/json")
 
 
 def predict() -> ResponseReturnValue:
@@ -67,8 +67,9 @@ def predict() -> ResponseReturnValue:
 
 def _articles(sent: bodies.PredictBatch | bodies.PredictOne) -> list[Article]:
     if isinstance(sent, bodies.PredictOne):
-        check_article(sent.article())
-        return [sent.article()]
+        article = sent.article()
+        check_article(article)
+        return [article]
     most = int(settings()["max_batch"])
     if len(sent.articles) > most:
         raise TooLarge(f"一次 {len(sent.articles)} 篇，最多 {most} 篇", fix="请分几次发送")

@@ -49,9 +49,10 @@ def problem(status: int, slug: str, title: str, detail: str) -> Response:
 
 def request_id() -> str:
     """The id of the request in hand, the same in its reply and in the log."""
-    if "request_id" not in g:
-        g.request_id = secrets.token_hex(8)
-    return str(g.request_id)
+    own = g.get("request_id")
+    if own is None:
+        own = g.request_id = secrets.token_hex(8)
+    return str(own)
 
 
 def register(app: Flask) -> None:
