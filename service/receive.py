@@ -126,10 +126,6 @@ def receive(
     Without a model they are stored untagged (`tag_waiting` follows up): what came in is kept
     whatever happens. Raises InputRefused that names the piece, KeyReused, StorageFull, Busy.
     """
-    if key is not None:
-        before = store.submissions.reply_to(key)
-        if before is not None:
-            return Added((), before, replayed=True)
     articles = [Article(storable(piece.text), storable(piece.title)) for piece in pieces]
     for number, (piece, article) in enumerate(zip(pieces, articles, strict=True)):
         try:

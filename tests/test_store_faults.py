@@ -256,6 +256,43 @@ def test_waiting_for_a_writer_ends_in_busy(store_url: str, monkeypatch: pytest.M
     store.close()
 
 
+def test_threads_that_write_take_turns(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On SQLite the second says Busy after the time set, and neither is in doubt of its own."""
+    monkeypatch.setattr(database, "BUSY_SECONDS", 0.2)
+    store = open_store(str(tmp_path / "store.db"))
+    refused: list[Busy] = []
+
+    def write() -> None:
+        try:
+            store.submissions.add([new("乙")])
+        except Busy as refusal:
+            refused.append(refusal)
+
+    with store._database.writing():
+        second = threading.Thread(target=write)
+        second.start()
+        second.join(timeout=60)
+    assert [refusal.slug for refusal in refused] == ["busy"]
+    write()
+    assert len(refused) == 1
+    assert store.submissions.count(Query()) == 1
+    store.close()
+
+
+def test_a_child_forked_while_somebody_writes_has_its_own_turn(tmp_path: Path) -> None:
+    """Else the child would wait for a thread that it does not have."""
+    store = open_store(str(tmp_path / "store.db"))
+    assert store._database._turn.acquire()
+    pid = os.fork()
+    if pid == 0:
+        store.submissions.add([new("丙")])
+        os._exit(0)
+    assert os.waitpid(pid, 0)[1] == 0
+    store._database._turn.release()
+    assert store.submissions.count(Query()) == 1
+    store.close()
+
+
 def test_a_server_that_was_away_is_found_again(
     postgresql_server: Server, postgres_url: str
 ) -> None:

@@ -1,7 +1,9 @@
 """One database, SQLite or PostgreSQL: connections, transactions, and what their failures mean.
 
 SQLite writes under BEGIN IMMEDIATE (a deferred transaction that reads first and then wants to
-write fails at once when another writes), in WAL mode, and answers only after the disk has.
+write fails at once when another writes), in WAL mode, and answers only after the disk has. Those
+who want to write take turns: SQLite's own waiting sleeps the longer the longer one has waited, so
+that of many some would wait for seconds while others come and go.
 """
 
 from __future__ import annotations
@@ -9,6 +11,7 @@ from __future__ import annotations
 import os
 import random
 import sqlite3
+import threading
 import time
 import weakref
 import zlib
@@ -55,7 +58,8 @@ class Database:
         self.url = read_url(url)
         self.on_postgresql = self.url.get_backend_name() == "postgresql"
         self.engine = _postgresql(self.url) if self.on_postgresql else _sqlite(self.url)
-        part_at_fork(self.engine)
+        self._turn = threading.Lock()
+        part_at_fork(self)
 
     @property
     def address(self) -> str:
@@ -71,10 +75,23 @@ class Database:
     @contextmanager
     def writing(self) -> Iterator[Connection]:
         """A transaction that writes; on SQLite the only one at its time."""
-        with told(), self.engine.connect() as plain:
+        with self._own_turn(), told(), self.engine.connect() as plain:
             connection = plain.execution_options(**{_WRITES: True})
             with connection.begin():
                 yield connection
+
+    @contextmanager
+    def _own_turn(self) -> Iterator[None]:
+        """On SQLite, one thread of this process at a time."""
+        if self.on_postgresql:
+            yield
+        elif self._turn.acquire(timeout=BUSY_SECONDS):
+            try:
+                yield
+            finally:
+                self._turn.release()
+        else:
+            raise _busy()
 
     def write(self, work: Callable[[Connection], Work]) -> Work:
         """Do `work` in one writing transaction, again where another was quicker."""
@@ -116,6 +133,12 @@ class Database:
         """End all connections."""
         self.engine.dispose()
 
+    def part(self, *, close: bool) -> None:
+        """Let go of all connections around a fork; in the child, where none is closed, of turns."""
+        self.engine.dispose(close=close)
+        if not close:
+            self._turn = threading.Lock()
+
 
 @contextmanager
 def told() -> Iterator[None]:
@@ -144,7 +167,7 @@ def _refusal(error: DBAPIError) -> GaoqianError | None:
         if code == sqlite3.SQLITE_FULL:
             return StorageFull("磁盘已满，没有存下", fix="请腾出磁盘空间后重发")
         if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
-            return Busy(f"数据库正忙，等了 {BUSY_SECONDS} 秒", fix="请稍后再试")
+            return _busy()
         if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
             return Busy("数据库文件损坏", fix="请从备份恢复")
         if code in (sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY):
@@ -156,7 +179,7 @@ def _refusal(error: DBAPIError) -> GaoqianError | None:
     if state in _RACES:
         return Raced("同一记录正被别的请求写入", fix="请稍后再试")
     if state in _WAITED:
-        return Busy(f"数据库正忙，等了 {BUSY_SECONDS} 秒", fix="请稍后再试")
+        return _busy()
     # Shut down, starting, too many connections, out of memory, waited too long, read-only; or,
     # without a state, a connection that broke or never came about.
     broken = isinstance(error, OperationalError) and state is None
@@ -165,17 +188,21 @@ def _refusal(error: DBAPIError) -> GaoqianError | None:
     return None
 
 
-def part_at_fork(engine: Engine) -> None:
-    """See to it that parent and child of a fork share no connection.
+def _busy() -> Busy:
+    return Busy(f"数据库正忙，等了 {BUSY_SECONDS} 秒", fix="请稍后再试")
+
+
+def part_at_fork(database: Database) -> None:
+    """See to it that parent and child of a fork share no connection, and no turn.
 
     SQLite must not even close in a child what its parent opened, so the parent closes before.
     """
-    reference = weakref.ref(engine)
+    reference = weakref.ref(database)
 
     def part(*, close: bool) -> None:
         alive = reference()
         if alive is not None:
-            alive.dispose(close=close)
+            alive.part(close=close)
 
     os.register_at_fork(before=partial(part, close=True), after_in_child=partial(part, close=False))
 
@@ -234,10 +261,36 @@ def _sqlite(url: URL) -> Engine:
 
     @event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:
-        writes = connection.get_execution_options().get(_WRITES)
-        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+        if connection.get_execution_options().get(_WRITES):
+            _begin_writing(connection)
+        else:
+            connection.exec_driver_sql("BEGIN")
 
     return engine
+
+
+def _begin_writing(connection: Connection) -> None:
+    """BEGIN IMMEDIATE as soon as no other process writes."""
+    own: Any = connection.connection.driver_connection
+    deadline = time.monotonic() + BUSY_SECONDS
+    own.execute("PRAGMA busy_timeout=0")
+    try:
+        while True:
+            try:
+                own.execute("BEGIN IMMEDIATE")
+            except sqlite3.OperationalError as error:
+                if _is_final(error, deadline):
+                    break
+                time.sleep(random.uniform(0.0005, 0.002))  # noqa: S311
+            else:
+                return
+        connection.exec_driver_sql("BEGIN IMMEDIATE")  # which raises what everything else raises
+    finally:
+        own.execute(f"PRAGMA busy_timeout={BUSY_SECONDS * 1000}")
+
+
+def _is_final(error: sqlite3.OperationalError, deadline: float) -> bool:
+    return error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > deadline
 
 
 def _to_wal(cursor: sqlite3.Cursor) -> None:
@@ -247,7 +300,7 @@ def _to_wal(cursor: sqlite3.Cursor) -> None:
         try:
             cursor.execute("PRAGMA journal_mode=WAL")
         except sqlite3.OperationalError as error:
-            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+            if _is_final(error, deadline):
                 raise
             time.sleep(0.01)
         else:

@@ -129,5 +129,6 @@ def _listed(database: Database, grams: Grams, join: str) -> list[int] | str:
     """Numbers as each database takes them: with a sign, or as words of letters and digits."""
     different = np.unique(grams)
     if database.on_postgresql:
-        return [int(gram) for gram in different.view(np.int32)]
-    return join.join(f"g{gram:x}" for gram in different)
+        signed: list[int] = different.view(np.int32).tolist()
+        return signed
+    return join.join([f"g{gram:x}" for gram in different.tolist()])
