@@ -285,8 +285,12 @@ def test_a_child_forked_while_somebody_writes_has_its_own_turn(tmp_path: Path) -
     assert store._database._turn.acquire()
     pid = os.fork()
     if pid == 0:
-        store.submissions.add([new("丙")])
-        os._exit(0)
+        status = 1
+        try:
+            store.submissions.add([new("丙")])
+            status = 0
+        finally:
+            os._exit(status)
     assert os.waitpid(pid, 0)[1] == 0
     store._database._turn.release()
     assert store.submissions.count(Query()) == 1
