@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import ast
-import re
 from pathlib import Path
 
+from benchmarks.fire import faults
+
 TESTS = Path(__file__).parent
-TABLE = (TESTS.parent / "docs" / "reliability.md").read_text(encoding="utf-8")
-ROW = re.compile(r"^\| (\d+) \|(.*)\|(.*)\|(.*)\|$", re.MULTILINE)
-PROOF = re.compile(r"`((?:torture/)?test_\w+\.py)::(test_\w+)`")
 
 
 def test_every_test_named_in_the_table_exists() -> None:
     """File and function, for every row; a renamed test fails here."""
     functions: dict[str, set[str]] = {}
     missing = []
-    for name, function in PROOF.findall(TABLE):
+    for name, function in {proof for row in faults() for proof in row.proofs}:
         if name not in functions:
             path = TESTS / name
             tree = ast.parse(path.read_text(encoding="utf-8")) if path.is_file() else ast.Module([])
@@ -30,11 +28,9 @@ def test_every_test_named_in_the_table_exists() -> None:
 
 def test_every_row_has_a_proof_and_a_number_of_its_own() -> None:
     """Numbered from 1 without a gap, at least forty, each with a fault, an answer and a test."""
-    rows = ROW.findall(TABLE)
+    rows = list(faults())
 
-    assert [int(number) for number, *_ in rows] == list(range(1, len(rows) + 1))
+    assert [row.number for row in rows] == list(range(1, len(rows) + 1))
     assert len(rows) >= 40
-    for number, fault, answer, proof in rows:
-        assert fault.strip(), number
-        assert answer.strip(), number
-        assert PROOF.search(proof), number
+    for row in rows:
+        assert row.fault and row.answer and row.proofs, row.number
