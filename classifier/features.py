@@ -185,6 +185,7 @@ class Lexicon:
         single = self._single.take(codes, out=numbers[0], mode="clip")
         are_pairs = np.logical_and(single[:-1], single[1:])
         numbers[1, :-1] = self._pairs.find(_pairs_of(codes), otherwise=are_pairs)
+        # A Latin word stands where a gap does, and comes after it, so that it is what stays.
         numbers[2, cutting.places] = self._word_numbers(cutting)
         return numbers
 
