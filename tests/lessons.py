@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import gzip
 import random
 from dataclasses import replace
 from pathlib import Path
@@ -14,6 +14,7 @@ from tests.conftest import NOW
 from training.fit import Trained, train
 from training.labelled import Corpus, Labelled
 from training.pipeline import Recipe
+from training.run import learned_file
 
 QUICK = Recipe(folds=2)
 
@@ -64,18 +65,5 @@ def without(corpus: Corpus, theme: str) -> Corpus:
 
 def written(path: Path, articles: tuple[Labelled, ...]) -> Path:
     """A corpus file."""
-    lines = [
-        json.dumps(
-            {
-                "id": one.article.id,
-                "title": one.article.title,
-                "text": one.article.text,
-                "themes": sorted(one.themes),
-                "date": one.date,
-            },
-            ensure_ascii=False,
-        )
-        for one in articles
-    ]
-    path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+    path.write_bytes(gzip.decompress(learned_file(Corpus(articles, ()))))
     return path

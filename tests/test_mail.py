@@ -14,11 +14,12 @@ from pathlib import Path
 from threading import Thread
 
 import pytest
+from intake_desk import Desk
 from mailboxes import PASSWORD, Dovecot, Mailbox, free_port, letter, real_server
 
 from classifier.errors import Busy, NotAllowed, SettingRefused, UnreadableFile
 from service import mail
-from service.arrival import Received, into_store
+from service.arrival import into_store
 from service.mail import (
     Account,
     MailIntake,
@@ -46,23 +47,6 @@ def dovecot(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dovecot]:
 def server(dovecot: Dovecot) -> Mailbox:
     """A mailbox that no other test has touched."""
     return Mailbox.of(dovecot)
-
-
-class Desk:
-    """Stands for the store: keeps each key once, and refuses or fails as told."""
-
-    def __init__(self) -> None:
-        self.kept: dict[str, tuple[str, bytes]] = {}
-        self.calls = 0
-        self.trouble: Callable[[bytes], Exception | None] = lambda content: None
-
-    def __call__(self, content: bytes, *, name: str, key: str) -> Received:
-        self.calls += 1
-        if (trouble := self.trouble(content)) is not None:
-            raise trouble
-        again = key in self.kept
-        self.kept.setdefault(key, (name, content))
-        return Received((key[:6],), (f"{key[:6]}　{name}",), again)
 
 
 def intake(account: Account, desk: Desk, told: list[str] | None = None) -> MailIntake:

@@ -14,9 +14,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from intake_desk import Desk
 
 from classifier.errors import Busy, GaoqianError, SettingRefused, UnreadableFile
-from service.arrival import Received
 from service.store import open_store
 from service.store.records import Query
 from service.watch import Look, WatchedFolder
@@ -24,28 +24,12 @@ from service.watch import Look, WatchedFolder
 SETTLE = 3.0
 
 
-class Desk:
-    """Stands for the store: keeps each key once, and refuses or fails as told."""
-
-    def __init__(self) -> None:
-        self.kept: dict[str, tuple[str, bytes]] = {}
-        self.calls = 0
-        self.trouble: Callable[[bytes], Exception | None] = lambda content: None
-
-    def __call__(self, content: bytes, *, name: str, key: str) -> Received:
-        self.calls += 1
-        if (trouble := self.trouble(content)) is not None:
-            raise trouble
-        again = key in self.kept
-        self.kept.setdefault(key, (name, content))
-        return Received((key[:6],), (f"{key[:6]}　{name}：环境（自动定题）",), again)
-
-
 class Bench:
     """A folder under watch with a clock that only the test moves."""
 
     def __init__(self, path: Path) -> None:
-        self.path, self.desk, self.told, self.time = path, Desk(), [""], 0.0
+        self.path, self.told, self.time = path, [""], 0.0
+        self.desk = Desk(note="：环境（自动定题）")
         path.mkdir(exist_ok=True)
         self.watched = self.opened()
 
