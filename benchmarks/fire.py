@@ -22,8 +22,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 TABLE = ROOT / "docs" / "reliability.md"
 
-_SECTION = re.compile(r"^## (.+)$")
-_ROW = re.compile(r"^\| (\d+) \|(.*)\|(.*)\|(.*)\|$")
+_ROW = re.compile(r"^\| (\d+) \|(.*)\|(.*)\|(.*)\|$", re.MULTILINE)
 _PROOF = re.compile(r"`((?:torture/)?test_\w+\.py)::(test_\w+)`")
 
 
@@ -32,7 +31,6 @@ class Fault:
     """One row of the table."""
 
     number: int
-    section: str
     fault: str
     answer: str
     proofs: tuple[tuple[str, str], ...]  # file below tests/, function
@@ -40,15 +38,8 @@ class Fault:
 
 def faults() -> Iterator[Fault]:
     """The rows of docs/reliability.md in order."""
-    section = ""
-    for line in TABLE.read_text(encoding="utf-8").splitlines():
-        if heading := _SECTION.match(line):
-            section = heading[1]
-        elif row := _ROW.match(line):
-            number, fault, answer, proof = row.groups()
-            yield Fault(
-                int(number), section, fault.strip(), answer.strip(), tuple(_PROOF.findall(proof))
-            )
+    for number, fault, answer, proof in _ROW.findall(TABLE.read_text(encoding="utf-8")):
+        yield Fault(int(number), fault.strip(), answer.strip(), tuple(_PROOF.findall(proof)))
 
 
 def main() -> None:

@@ -4,8 +4,8 @@ Both are judged on the same articles, the newest (`held_out`), and each article 
 learned neither from it nor from its near-duplicates, but from everything else it would know: what
 the candidate says is what it said out of fold; what the serving model says is found the same way,
 from the articles it was made from (`Incumbent.corpus`), and of articles it has never seen it is
-asked itself, though it may have seen a near-duplicate. Were all the newest articles kept from both, what the candidate has newly learned
-would be set aside with them and the two would always be equal.
+asked itself, though it may have seen a near-duplicate. Were all the newest articles kept from both,
+what the candidate has newly learned would be set aside with them and the two would always be equal.
 
 A candidate passes when no theme is lost, no theme's F1 may have fallen by more than a margin
 (paired bootstrap over clusters, 95 %), every promise it makes or inherits holds, and every pinned
